@@ -1,0 +1,238 @@
+"""FitConfig: every knob of one fit, flat, frozen and validated where it is made."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.functional_validators import BeforeValidator
+
+from dipray.errors import ConfigError
+
+MIN_SIZE = 16  # pixels; the smallest side of a picture that a fit takes
+
+
+def _tuple_from_list(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class StrictModel(BaseModel):
+    """A frozen pydantic model whose errors are one ConfigError naming field, value and range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _explain(type(self), error) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with `changes` applied and validated again; raises ConfigError."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """The settings in the order in which they are declared."""
+        return tuple(cls.model_fields)
+
+
+class FitConfig(StrictModel):
+    """Every knob of one fit.
+
+    The defaults are the denoising settings of Ulyanov et al. (CVPR 2018). A field that the chosen
+    network, input or optimizer would ignore must stay at its default, so that no setting is silent.
+    Raises ConfigError.
+    """
+
+    net: Literal["skip", "unet", "encdec", "resunet", "convnext"] = Field(
+        "skip", description="network; 'skip' is the one of the DIP paper"
+    )
+    depth: int = Field(5, ge=1, le=10, description="number of times the size is halved")
+    features: int = Field(128, ge=1, le=2048, description="channels at full resolution")
+    skip_channels: int | None = Field(
+        None,
+        ge=0,
+        le=2048,
+        description="channels carried across by each skip connection; 0 means no skips; None is "
+        "the network's own: 4 for skip, the whole feature map for unet, resunet and convnext",
+    )
+    norm: Literal["batch", "instance", "group", "none"] = Field(
+        "batch", description="normalisation layer, always with the statistics of the moment"
+    )
+    activation: Literal["leaky_relu", "relu", "elu", "silu", "gelu", "softplus", "tanh"] = Field(
+        "leaky_relu", description="nonlinearity; leaky_relu has slope 0.2"
+    )
+    upsampling: Literal["nearest", "bilinear", "transposed"] = Field(
+        "bilinear", description="how the decoder doubles the size"
+    )
+    downsampling: Literal["stride", "avg", "max"] = Field(
+        "stride", description="how the encoder halves the size"
+    )
+    padding: Literal["reflect", "zeros", "replicate", "circular"] = Field(
+        "reflect", description="padding of the convolutions"
+    )
+
+    input_kind: Literal["noise", "meshgrid", "fourier"] = Field(
+        "noise",
+        description="network input: uniform noise in [0, 0.1), pixel coordinates in [0, 1], or "
+        "random Fourier features of the coordinates",
+    )
+    input_channels: int | None = Field(
+        None, ge=1, le=1024, description="channels of the input; None: 32, or 2 for meshgrid"
+    )
+    fourier_scale: float = Field(
+        10.0, gt=0, le=1e4, description="standard deviation of the Fourier frequencies, cycles/side"
+    )
+    input_jitter: float = Field(
+        1 / 30, ge=0, le=10, description="standard deviation of the noise added at each iteration"
+    )
+
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "lbfgs"] = Field(
+        "adam", description="sgd takes momentum and nesterov"
+    )
+    lr: float = Field(0.01, gt=0, le=1e6, description="learning rate")
+    momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd and rmsprop")
+    nesterov: bool = Field(False, description="Nesterov's form of sgd's momentum")
+    betas: Annotated[tuple[float, float], BeforeValidator(_tuple_from_list)] = Field(
+        (0.9, 0.999), description="decay rates of adam and adamw"
+    )
+    weight_decay: float = Field(0.0, ge=0, le=1e3, description="decoupled for adamw, L2 else")
+    line_search: Literal["none", "strong_wolfe"] = Field("none", description="of lbfgs")
+    lr_schedule: Literal["constant", "cosine", "linear", "step"] = Field(
+        "constant", description="cosine and linear end at 0; step divides by 10 at 1/2 and 3/4"
+    )
+    iterations: int = Field(3000, ge=1, le=10_000_000, description="optimizer steps at most")
+
+    ema_decay: float = Field(
+        0.99, ge=0, lt=1, description="decay of the moving average over outputs; 0 turns it off"
+    )
+    tv_weight: float = Field(
+        0.0, ge=0, le=1e3, description="weight of mean |dx|+|dy| of the output in the loss"
+    )
+    stop: Literal["none", "loss", "psnr"] = Field(
+        "none",
+        description="early stopping: 'loss' ends at a plateau of the loss curve, 'psnr' ends past "
+        "the peak (needs the truth)",
+    )
+    patience: int = Field(
+        500, ge=1, description="iterations without improvement after which `stop` ends the fit"
+    )
+    metrics_every: int = Field(
+        10, ge=1, description="iterations between values of the costly trace columns"
+    )
+
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the fit")
+    seed_weights: int | None = Field(
+        None, ge=0, lt=2**63, description="initial weights; None: from seed"
+    )
+    seed_input: int | None = Field(None, ge=0, lt=2**63, description="input; None: from seed")
+    seed_jitter: int | None = Field(None, ge=0, lt=2**63, description="jitter; None: from seed")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of the convolutions; loss, metrics and weights are always fp32"
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto (cuda, mps or cpu, the first there is), cpu, cuda, cuda:N, mps",
+    )
+
+    @model_validator(mode="after")
+    def _no_silent_field(self) -> Self:
+        momentum_users = ("sgd", "rmsprop")
+        for field, used, by in (
+            ("momentum", self.optimizer in momentum_users, "optimizer sgd or rmsprop"),
+            (
+                "nesterov",
+                self.optimizer == "sgd" and self.momentum > 0,
+                "optimizer sgd with momentum above 0",
+            ),
+            ("betas", self.optimizer in ("adam", "adamw"), "optimizer adam or adamw"),
+            ("weight_decay", self.optimizer != "lbfgs", "every optimizer but lbfgs"),
+            ("line_search", self.optimizer == "lbfgs", "optimizer lbfgs"),
+            ("fourier_scale", self.input_kind == "fourier", "input_kind fourier"),
+            ("patience", self.stop != "none", "stop loss or psnr"),
+        ):
+            self._require(field, used, f"has no effect here; it is used with {by}")
+        if self.net == "encdec":
+            self._require("skip_channels", not self.skip_channels, "encdec has no skips; drop it")
+        if self.input_kind == "meshgrid":
+            wanted = self.input_channels in (None, 2)
+            self._require("input_channels", wanted, "meshgrid has exactly 2")
+        if self.input_kind == "fourier":
+            even = (self.input_channels or 32) % 2 == 0
+            self._require("input_channels", even, "fourier needs an even number")
+        inside = all(0 <= beta < 1 for beta in self.betas)
+        self._require("betas", inside, "both must be at least 0 and below 1")
+        return self
+
+    def _require(self, field: str, fine: bool, why: str) -> None:
+        value = getattr(self, field)
+        if not fine and value != type(self).model_fields[field].default:
+            raise ConfigError(f"{field}={value!r}: {why}", field=field)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A configuration from plain data, e.g. parsed JSON; raises ConfigError."""
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` takes back, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the configuration: equal if and only if every field is."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def seed_of(self, purpose: Literal["weights", "input", "jitter"]) -> int:
+        """The seed of one named generator: its own field, or drawn from `seed` and its name."""
+        own: int | None = getattr(self, f"seed_{purpose}")
+        if own is not None:
+            return own
+        drawn = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
+        return int.from_bytes(drawn[:8], "little") >> 1
+
+    def max_depth(self, height: int, width: int) -> int:
+        """The greatest `depth` that this network takes on a height x width picture."""
+        # the deepest map must be larger than the padding of its largest kernel
+        needed = 4 if self.net == "convnext" else 2
+        depth, side = 0, min(height, width)
+        while -(-side // 2) >= needed:
+            depth, side = depth + 1, -(-side // 2)
+        return depth
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raises ConfigError if a picture of this size in pixels is too small for the network."""
+        if min(height, width) < MIN_SIZE:
+            raise ConfigError(
+                f"picture of {height}x{width} pixels: the smaller side must be at least {MIN_SIZE}"
+            )
+        deepest = self.max_depth(height, width)
+        if self.depth > deepest:
+            raise ConfigError(
+                f"depth={self.depth}: too deep for a picture of {height}x{width} pixels with net "
+                f"{self.net}; write at most {deepest}",
+                field="depth",
+            )
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
+    """The first complaint of pydantic as one line: field, value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):
+        return cause
+    field = ".".join(str(part) for part in first["loc"][:1])
+    if first["type"] == "extra_forbidden":
+        names = list(model.model_fields)
+        near = difflib.get_close_matches(field, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        return ConfigError(f"{field}: no such setting; {hint}", field=field)
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if field == "device":
+        allowed = "auto, cpu, cuda, cuda:N or mps"
+    if first["type"] == "missing":
+        allowed = "one value more"
+    return ConfigError(f"{field}={first['input']!r}: allowed is {allowed}", field=field)

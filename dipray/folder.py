@@ -1,0 +1,116 @@
+"""What a fit's folder holds, and reading it back: data only, nothing unpickled, no torch.
+
+config.json      the FitConfig, every field
+problem.json     name, task, shape and fingerprint of the problem
+provenance.json  versions, git commit, device, seeds
+trace.parquet/   the trace in parts, one row an iteration
+outcome.json     how the worker left it, with peaks and last values; missing while it runs
+stopped.json     a scheduler's decision to end it, written by the sweep's driver
+*.png            peak, peak_ema (with a reference), final, ema
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dipray.config import FitConfig
+from dipray.errors import FolderError
+from dipray.store import Store
+from dipray.trace import COLUMN_NAMES, COLUMNS, Rows
+
+CONFIG = "config.json"
+PROBLEM = "problem.json"
+PROVENANCE = "provenance.json"
+TRACE = "trace.parquet"
+OUTCOME = "outcome.json"
+STOPPED = "stopped.json"
+
+INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
+FAILED = "FAILED"  # an exception in the fit
+RUNNING = "RUNNING"  # nobody has said how it ended
+FINISHED = ("BUDGET", "STOPPED", "DIVERGED")
+
+
+def trial_id(problem_name: str, fingerprint: str, config: FitConfig) -> str:
+    """The name of a trial's folder: the problem's name and a hash of problem and configuration."""
+    mixed = hashlib.sha256(f"{fingerprint}/{config.digest()}".encode()).hexdigest()
+    return f"{safe_name(problem_name)}-{mixed[:12]}"
+
+
+def safe_name(name: str) -> str:
+    """`name` with all but letters, digits, dot, dash and underscore replaced; never empty."""
+    kept = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in name)
+    return kept.lstrip(".") or "picture"
+
+
+TRACE_SCHEMA = pa.schema(
+    [
+        pa.field(
+            column.name,
+            pa.int64()
+            if column.name == "iteration"
+            else pa.float64()
+            if column.name in ("lr", "seconds")
+            else pa.float32(),
+            metadata={"unit": column.unit, "meaning": column.meaning},
+        )
+        for column in COLUMNS
+    ]
+)
+
+
+def encode_trace(rows: Rows) -> bytes:
+    """Rows of a trace as Parquet; NaN becomes null, but for a loss that went non-finite."""
+    arrays = []
+    for field in TRACE_SCHEMA:
+        keeps_nan = field.name in ("loss", "data_loss")
+        arrays.append(pa.array(rows[field.name], field.type, from_pandas=not keeps_nan))
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=TRACE_SCHEMA), stream, compression="zstd")
+    return stream.getvalue()
+
+
+def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.Table, list[str]]:
+    """The trace of a fit's folder, its columns in the order asked, and complaints about parts.
+
+    Parts that are broken, or foreign, are left out and named. No trace gives an empty table.
+    """
+    schema = pa.schema([TRACE_SCHEMA.field(name) for name in columns])
+    tables, complaints = [], []
+    for part in store.names(TRACE):
+        if not part.endswith(".parquet"):
+            continue
+        try:
+            source = pa.BufferReader(store.read(f"{TRACE}/{part}"))
+            tables.append(pq.read_table(source, columns=list(columns)).select(columns).cast(schema))
+        except (pa.ArrowException, OSError, ValueError, KeyError, FolderError) as error:
+            complaints.append(f"{TRACE}/{part}: left out ({' '.join(str(error).split())[:120]})")
+    return (pa.concat_tables(tables) if tables else schema.empty_table()), complaints
+
+
+def read_outcome(store: Store) -> dict[str, Any]:
+    """`outcome` and what goes with it, a scheduler's decision taken into account.
+
+    A fit that was ended from outside counts as STOPPED if a scheduler decided so, and as
+    INTERRUPTED else; one that has not ended as RUNNING. Raises FolderError for a broken file.
+    """
+    outcome: dict[str, Any] = {"outcome": RUNNING}
+    if store.exists(OUTCOME):
+        outcome = store.read_json(OUTCOME)
+        if not isinstance(outcome, dict) or "outcome" not in outcome:
+            raise FolderError(f"{store}/{OUTCOME}: not an outcome of a fit")
+    if outcome["outcome"] in (INTERRUPTED, RUNNING) and store.exists(STOPPED):
+        outcome = {**outcome, **store.read_json(STOPPED), "outcome": "STOPPED"}
+    return outcome
+
+
+def is_finished(store: Store) -> bool:
+    """Whether a fit's folder holds a fit that need not be run again."""
+    try:
+        return read_outcome(store)["outcome"] in FINISHED
+    except FolderError:
+        return False

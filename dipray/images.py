@@ -1,0 +1,137 @@
+"""Pictures between files and tensors; the only module that knows file formats.
+
+A picture is a float32 tensor (1, C, H, W) in [0, 1], C = 1 (gray) or 3 (RGB).
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import png
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from dipray.errors import ImageError
+
+MAX_PIXELS = 100_000_000  # above this a file is refused as a decompression bomb
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_DEPTH_OFFSET = 24  # of the bit depth, in the IHDR chunk that always comes first
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as read: `pixels` (1, C, H, W), `alpha` (1, 1, H, W) or None, all in [0, 1].
+
+    `bits` a channel, 8 or 16, is what the file had, so that a restored picture can have the same.
+    """
+
+    pixels: Tensor
+    alpha: Tensor | None = None
+    bits: Literal[8, 16] = 8
+
+
+def read_picture(path: str | Path) -> Picture:
+    """Read gray, RGB, RGBA, palette or CMYK pictures of 8 or 16 bit, turned upright by EXIF.
+
+    Raises ImageError, with the path, for whatever is not a whole still picture.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(data)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{path}: not a picture that can be read (PNG, JPEG, TIFF...)") from None
+    except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, ...
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path}: broken picture ({reason})") from None
+
+
+def _decode(data: bytes) -> Picture:
+    with Image.open(io.BytesIO(data)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(
+                f"{image.width}x{image.height} pixels; at most {MAX_PIXELS:,} pixels are read"
+            )
+        if getattr(image, "n_frames", 1) > 1:
+            raise ImageError(f"holds {image.n_frames} frames; give one still picture")
+        deep_png = data.startswith(_PNG_SIGNATURE) and data[_PNG_DEPTH_OFFSET] == 16
+        values = _values_of_deep_png(data) if deep_png else _values(image)
+    values = np.ascontiguousarray(values)
+    bits: Literal[8, 16] = 16 if values.dtype == np.uint16 else 8
+    scaled = values.astype(np.float32) / (65535 if bits == 16 else 255)
+    planes = torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
+    has_alpha = planes.shape[1] in (2, 4)
+    pixels = planes[:, :-1].contiguous() if has_alpha else planes
+    return Picture(pixels, planes[:, -1:].contiguous() if has_alpha else None, bits)
+
+
+def _values_of_deep_png(data: bytes) -> NDArray[np.uint16]:
+    """Pillow reads 16-bit colour PNGs at 8 bit, so these go through pypng."""
+    width, height, rows, info = png.Reader(bytes=data).asDirect()
+    flat = np.vstack([np.asarray(row, np.uint16) for row in rows])
+    return flat.reshape(height, width, info["planes"])
+
+
+def _values(image: Image.Image) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """(H, W, 1 to 4) integers, the last plane alpha where there are 2 or 4."""
+    image.load()
+    image = ImageOps.exif_transpose(image) or image
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)[..., None]
+    if image.mode in ("I", "F"):
+        raise ImageError(f"pixel format {image.mode} has no known range; save it as 8 or 16 bit")
+    has_alpha = "A" in image.getbands() or "transparency" in image.info
+    if image.mode in ("1", "L", "LA", "La"):
+        image = image.convert("LA" if has_alpha else "L")
+    else:
+        image = image.convert("RGBA" if has_alpha else "RGB")
+    values = np.asarray(image)
+    return values[..., None] if values.ndim == 2 else values
+
+
+def read_mask(path: str | Path) -> Tensor:
+    """Read a binary mask as (1, 1, H, W) with 1 where the picture is known (white) and 0 else.
+
+    Raises ImageError if it holds more than two values, or anything but black and white.
+    """
+    picture = read_picture(path)
+    planes = picture.pixels
+    if not bool((planes == planes[:, :1]).all()):
+        raise ImageError(f"{path}: the mask is coloured; write white for known, black for missing")
+    mask = planes[:, :1]
+    strange = mask[(mask != 0) & (mask != 1)]
+    if strange.numel():
+        raise ImageError(
+            f"{path}: the mask is not binary ({strange.numel()} pixels are neither black nor "
+            "white); write white for known, black for missing"
+        )
+    return mask.contiguous()
+
+
+def encode_png(pixels: Tensor, *, alpha: Tensor | None = None, bits: int = 8) -> bytes:
+    """PNG bytes of a picture (1, C, H, W), clipped to [0, 1] and rounded to 8 or 16 bit."""
+    planes = pixels if alpha is None else torch.cat([pixels, alpha.to(pixels)], dim=1)
+    top = 65535 if bits == 16 else 255
+    array = planes[0].detach().to("cpu", torch.float64).clamp(0, 1).mul(top).round()
+    values = array.permute(1, 2, 0).numpy().astype(np.uint16 if bits == 16 else np.uint8)
+    height, width, channels = values.shape
+    stream = io.BytesIO()
+    writer = png.Writer(
+        width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=bits
+    )
+    writer.write(stream, values.reshape(height, width * channels))
+    return stream.getvalue()

@@ -1,0 +1,81 @@
+"""Optimizers and learning-rate schedules by name."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+from dipray.config import FitConfig
+
+Parameters = Iterable[nn.Parameter]
+
+
+def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
+    return SGD(
+        parameters,
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+    )
+
+
+def _adam(parameters: Parameters, config: FitConfig) -> Optimizer:
+    return Adam(
+        parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
+def _adamw(parameters: Parameters, config: FitConfig) -> Optimizer:
+    return AdamW(
+        parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
+def _rmsprop(parameters: Parameters, config: FitConfig) -> Optimizer:
+    return RMSprop(
+        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+
+
+def _lbfgs(parameters: Parameters, config: FitConfig) -> Optimizer:
+    # one quasi-Newton update a step, so that an iteration is one update for every optimizer
+    line_search = None if config.line_search == "none" else config.line_search
+    return torch.optim.LBFGS(
+        parameters, lr=config.lr, max_iter=1, history_size=10, line_search_fn=line_search
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[Parameters, FitConfig], Optimizer]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adamw,
+    "rmsprop": _rmsprop,
+    "lbfgs": _lbfgs,
+}
+
+
+def make_optimizer(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """The optimizer that the configuration names."""
+    return OPTIMIZERS[config.optimizer](parameters, config)
+
+
+def _step_decay(progress: float) -> float:
+    return 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+
+
+LR_SCHEDULES: dict[str, Callable[[float], float]] = {
+    # share of the budget that is done, in [0, 1) -> factor on lr
+    "constant": lambda _: 1.0,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    "linear": lambda progress: 1 - progress,
+    "step": _step_decay,
+}
+
+
+def lr_at(config: FitConfig, iteration: int) -> float:
+    """The learning rate of an iteration, counted from 1."""
+    progress = (iteration - 1) / config.iterations
+    return config.lr * LR_SCHEDULES[config.lr_schedule](progress)

@@ -1,0 +1,88 @@
+"""Recorder: writes a fit's folder while the fit runs."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dipray.folder import (
+    CONFIG,
+    OUTCOME,
+    PROBLEM,
+    PROVENANCE,
+    STOPPED,
+    TRACE,
+    encode_trace,
+)
+from dipray.images import encode_png
+from dipray.loop import Block, Fit
+from dipray.problem import Problem
+from dipray.provenance import provenance
+from dipray.store import Store
+from dipray.trace import Rows, Summary, concatenate
+
+ROWS_A_PART = 5000
+SECONDS_A_PART = 20.0  # of trace are lost at most when a machine dies
+
+
+def describe_problem(problem: Problem) -> dict[str, Any]:
+    """Plain data on a problem: name, sizes, fingerprint, and how it was made."""
+    return {
+        "name": problem.name,
+        "shape": list(problem.picture_shape),
+        "measurement_shape": list(problem.y.shape[1:]),
+        "has_reference": problem.reference is not None,
+        "fingerprint": problem.fingerprint(),
+        "origin": dict(problem.origin),
+    }
+
+
+class Recorder:
+    """Follows a fit and keeps its folder true: trace in parts, outcome and images at the end.
+
+    What an earlier, unfinished fit left in the folder is replaced. Raises FolderError.
+    """
+
+    def __init__(
+        self, store: Store, fit: Fit, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.store = store
+        self.fit = fit
+        self.summary = Summary()
+        self._clock = clock
+        self._waiting: list[Rows] = []
+        self._written_at = clock()
+        self._parts = 0
+        for stale in (OUTCOME, STOPPED, TRACE):
+            store.remove(stale)
+        store.write_json(CONFIG, fit.config.to_dict())
+        store.write_json(PROBLEM, describe_problem(fit.problem))
+        store.write_json(PROVENANCE, provenance(fit.config, fit.device))
+
+    def add(self, block: Block) -> None:
+        """Take in the next block; end the folder if it was the last."""
+        self._waiting.append(block.rows)
+        self.summary.update(block.rows)
+        waiting = sum(len(rows["iteration"]) for rows in self._waiting)
+        if waiting >= ROWS_A_PART or self._clock() - self._written_at >= SECONDS_A_PART:
+            self._write_part()
+        if block.outcome is not None:
+            stopped_by = self.fit.rule.name if block.outcome == "STOPPED" else None
+            self.end(str(block.outcome), stopped_by=stopped_by)
+
+    def end(self, outcome: str, *, stopped_by: str | None = None, reason: str = "") -> None:
+        """Write what waits, the images, and last of all the outcome."""
+        self._write_part()
+        problem = self.fit.problem
+        for name, image in self.fit.keeper.images().items():
+            alpha = None if problem.alpha is None else problem.alpha.cpu()
+            self.store.write(f"{name}.png", encode_png(image, alpha=alpha, bits=problem.bits))
+        row = {"outcome": outcome, "stopped_by": stopped_by, **self.summary.outcome_row()}
+        self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
+
+    def _write_part(self) -> None:
+        if self._waiting:
+            part = f"{TRACE}/part-{self._parts:05d}.parquet"
+            self.store.write(part, encode_trace(concatenate(self._waiting)))
+            self._parts += 1
+            self._waiting.clear()
+        self._written_at = self._clock()

@@ -1,0 +1,111 @@
+"""Store: a folder of results, on a local disk or on object storage, by path or URI."""
+
+import contextlib
+import json
+import os
+import posixpath
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from dipray.errors import FolderError
+
+
+class Store:
+    """A folder known by a path or a URI such as s3://bucket/prefix.
+
+    Files appear whole or not at all: a local one is written beside its place and renamed, and
+    object storage does the same by nature. Pickles as its location. Raises FolderError.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        self.location = str(location)
+        self.is_local = "://" not in self.location
+        if self.is_local:
+            self.location = str(Path(self.location).expanduser().resolve())
+        try:
+            self._files, self._root = pafs.FileSystem.from_uri(self.location)
+        except Exception as error:
+            raise FolderError(f"{self.location}: cannot be opened ({_reason(error)})") from None
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
+        return (Store, (self.location,))
+
+    def __str__(self) -> str:
+        return self.location
+
+    def child(self, *names: str) -> "Store":
+        """The folder below this one; it need not exist. Names may not lead out of it."""
+        for name in names:
+            if name in ("", ".", "..") or "/" in name or "\\" in name:
+                raise FolderError(f"{name!r} is no name for a folder in {self.location}")
+        return Store(posixpath.join(self.location, *names))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole, making folders on the way."""
+        place = self._at(name)
+        try:
+            if not self.is_local:
+                with self._files.open_output_stream(place) as stream:
+                    stream.write(data)
+                return
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            draft = f"{place}.{os.getpid()}.tmp"
+            try:
+                Path(draft).write_bytes(data)
+                Path(draft).replace(place)
+            finally:
+                Path(draft).unlink(missing_ok=True)
+        except OSError as error:
+            raise FolderError(f"{place}: cannot be written ({_reason(error)})") from None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+        try:
+            with self._files.open_input_stream(self._at(name)) as stream:
+                data: bytes = stream.read()
+                return data
+        except OSError as error:
+            raise FolderError(f"{self._at(name)}: cannot be read ({_reason(error)})") from None
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write plain data as JSON; NaN and infinity are refused with ValueError."""
+        text = json.dumps(value, indent=1, allow_nan=False, default=str)
+        self.write(name, (text + "\n").encode())
+
+    def read_json(self, name: str) -> Any:
+        """Plain data from a JSON file."""
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise FolderError(f"{self._at(name)}: not whole JSON ({error})") from None
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or folder of that name."""
+        found = self._files.get_file_info(self._at(name)).type != pafs.FileType.NotFound
+        return bool(found)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Sorted names of what lies in a folder of this one; none if it does not exist."""
+        place = self._at(folder) if folder else self._root
+        selector = pafs.FileSelector(place, allow_not_found=True)
+        with contextlib.suppress(NotADirectoryError):
+            return sorted(info.base_name for info in self._files.get_file_info(selector))
+        return []
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all it holds; nothing happens if there is none."""
+        kind = self._files.get_file_info(self._at(name)).type
+        if kind == pafs.FileType.File:
+            self._files.delete_file(self._at(name))
+        elif kind == pafs.FileType.Directory:
+            self._files.delete_dir(self._at(name))
+
+    def _at(self, name: str) -> str:
+        return posixpath.join(self._root, name)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())

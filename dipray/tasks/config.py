@@ -1,0 +1,81 @@
+"""TaskConfig: which files make a problem, and how."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic.functional_validators import BeforeValidator
+
+from dipray.config import StrictModel
+from dipray.errors import ConfigError
+from dipray.operators import Kernel
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+
+
+class TaskConfig(StrictModel):
+    """What is to be restored.
+
+    Either `image` is the damaged picture (with `gt` its truth, if known), or `clean` is the truth
+    and the damage is made here: noise, a lower resolution or a mask. Raises ConfigError.
+    """
+
+    task: Literal["denoise", "superres", "inpaint"] = Field("denoise", description="what to undo")
+    image: FilePath | None = Field(None, description="the damaged picture")
+    gt: FilePath | None = Field(None, description="its truth, to score against; optional")
+    clean: FilePath | None = Field(
+        None, description="instead of image: a clean picture that is damaged here and scored"
+    )
+    noise_sigma: float | None = Field(
+        None,
+        ge=0,
+        le=255,
+        description="noise added to clean: standard deviation on the scale 0 to 255, clipped",
+    )
+    noise_seed: int = Field(0, ge=0, lt=2**63, description="seed of that noise")
+    scale: int | None = Field(None, ge=2, le=64, description="superres: enlarge so many times")
+    kernel: Kernel = Field("lanczos3", description="superres: antialiasing filter of the model")
+    mask: FilePath | None = Field(
+        None, description="inpaint: a picture, white where known and black where missing"
+    )
+    mask_share: float | None = Field(
+        None, gt=0, lt=1, description="inpaint: hide this random share of the pixels instead"
+    )
+    mask_seed: int = Field(0, ge=0, lt=2**63, description="inpaint: seed of the random mask")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.image is None) == (self.clean is None):
+            raise ConfigError(
+                "give either image (the damaged picture) or clean (a picture to damage here)",
+                field="image",
+            )
+        if self.clean is not None and self.gt is not None:
+            raise ConfigError("gt: clean is the truth already; drop gt", field="gt")
+        if self.noise_sigma is not None and self.clean is None:
+            raise ConfigError(
+                "noise_sigma: noise is added to clean only; write clean instead of image",
+                field="noise_sigma",
+            )
+        if self.task == "denoise" and self.clean is not None and not self.noise_sigma:
+            raise ConfigError("noise_sigma: denoising a clean picture needs it, e.g. 25")
+        if (self.scale is not None) != (self.task == "superres"):
+            what = "needs it, e.g. 4" if self.task == "superres" else "does not take it"
+            raise ConfigError(f"scale: {self.task} {what}", field="scale")
+        masks = (self.mask is not None) + (self.mask_share is not None)
+        if masks != (self.task == "inpaint"):
+            what = "needs mask or mask_share" if self.task == "inpaint" else "takes no mask"
+            raise ConfigError(f"mask: {self.task} {what} (one of the two)", field="mask")
+        return self
+
+    @property
+    def source(self) -> Path:
+        """The file that the problem is named after."""
+        path = self.image or self.clean
+        assert path is not None
+        return path

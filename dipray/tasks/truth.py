@@ -1,0 +1,33 @@
+"""What the three tasks share: reading the truth, and damaging it with noise."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dipray.errors import ImageError
+from dipray.images import read_picture
+
+
+def read_truth(path: Path | None, *, channels: int, height: int, width: int) -> Tensor | None:
+    """The true picture (1, C, H, W), or None for no path; raises ImageError if sizes differ."""
+    if path is None:
+        return None
+    pixels = read_picture(path).pixels
+    if tuple(pixels.shape[1:]) != (channels, height, width):
+        raise ImageError(
+            f"{path}: the truth is {_words(pixels.shape[1:])}, but the restored picture will be "
+            f"{_words((channels, height, width))}"
+        )
+    return pixels
+
+
+def add_noise(clean: Tensor, *, noise_sigma: float, seed: int) -> Tensor:
+    """clean + N(0, (noise_sigma / 255)^2), clipped to [0, 1]; the same for the same seed."""
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
+    return (clean + noise * (noise_sigma / 255)).clamp(0, 1)
+
+
+def _words(shape: "tuple[int, ...] | torch.Size") -> str:
+    channels, height, width = shape
+    return f"{height}x{width} {'gray' if channels == 1 else 'RGB'}"

@@ -1,0 +1,124 @@
+"""The trace of a fit: its columns, one row an iteration, and what sums it up. NumPy only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Needs = Literal["nothing", "reference", "luma", "hole"]
+Rows = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its unit, meaning, what a problem needs to have it, and whether it is costly.
+
+    A costly column is computed every `metrics_every` iterations and null between.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    needs: Needs = "nothing"
+    costly: bool = False
+
+
+def _pair(
+    name: str, unit: str, meaning: str, needs: Needs = "nothing", costly: bool = False
+) -> list[Column]:
+    return [
+        Column(name, unit, f"{meaning}, of the output", needs, costly),
+        Column(f"{name}_ema", unit, f"{meaning}, of the output's moving average", needs, costly),
+    ]
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("iteration", "1", "optimizer step, from 1; the row is the state before that step"),
+    Column("loss", "1", "what the optimizer minimises"),
+    Column("data_loss", "1", "weighted mean squared error of A(output) against y"),
+    *_pair("psnr", "dB", "PSNR, clipped, all values, data range 1", "reference"),
+    *_pair("psnr_y", "dB", "PSNR on BT.601 luma, border trimmed", "luma"),
+    *_pair("psnr_hole", "dB", "PSNR where nothing was measured", "hole"),
+    *_pair("ssim", "1", "structural similarity, Gaussian 11x11", "reference", costly=True),
+    *_pair("tv", "1/px", "mean |dx| + |dy|"),
+    *_pair("hf_energy", "1", "share of spectral power above half Nyquist", costly=True),
+    *_pair("laplacian", "1/px^2", "mean |five-point Laplacian|", costly=True),
+    Column("grad_norm", "1", "Euclidean norm of the loss's gradient"),
+    Column("weight_norm", "1", "Euclidean norm of the network's parameters"),
+    Column("lr", "1", "learning rate of the step"),
+    Column("seconds", "s", "wall time since the first iteration began, even within a block"),
+)
+
+COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+TRUTH_COLUMNS: frozenset[str] = frozenset(
+    column.name for column in COLUMNS if column.needs != "nothing"
+)
+
+
+def concatenate(parts: list[Rows]) -> dict[str, NDArray[np.float64]]:
+    """Rows of several blocks as one; no parts give empty columns."""
+    return {
+        name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
+        for name in COLUMN_NAMES
+    }
+
+
+class Summary:
+    """Running numbers of a fit, updated block by block: peaks, last values, length.
+
+    `values` maps name -> float, NaN where the problem lacks it: psnr_peak, iteration_peak,
+    psnr_final, the same with psnr_ema, and the last known value of each trace column.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+        for name in ("psnr", "psnr_ema"):
+            self.values |= {f"{name}_peak": np.nan, _iteration_of(name): np.nan}
+        self.values |= {name: np.nan for name in COLUMN_NAMES}
+
+    def update(self, rows: Rows) -> None:
+        """Take in the rows that follow those seen before."""
+        for name in ("psnr", "psnr_ema"):
+            values = rows[name]
+            if not np.isfinite(values).any():
+                continue
+            best = int(np.nanargmax(values))
+            if not values[best] <= self.values[f"{name}_peak"]:  # true for NaN too
+                self.values[f"{name}_peak"] = float(values[best])
+                self.values[_iteration_of(name)] = float(rows["iteration"][best])
+        for name in COLUMN_NAMES:
+            known = rows[name][np.isfinite(rows[name])]
+            if known.size:
+                self.values[name] = float(known[-1])
+
+    def outcome_row(self) -> dict[str, float | int | None]:
+        """The numbers that tables show, None where the problem lacks them."""
+        names = {
+            "iterations_run": "iteration",
+            "seconds": "seconds",
+            "loss_final": "loss",
+            "psnr_peak": "psnr_peak",
+            "iteration_peak": "iteration_peak",
+            "psnr_final": "psnr",
+            "psnr_ema_peak": "psnr_ema_peak",
+            "iteration_ema_peak": "iteration_ema_peak",
+            "psnr_ema_final": "psnr_ema",
+            "psnr_y_final": "psnr_y",
+            "psnr_hole_final": "psnr_hole",
+            "ssim_final": "ssim",
+            "tv_final": "tv",
+            "hf_energy_final": "hf_energy",
+            "laplacian_final": "laplacian",
+        }
+        row: dict[str, float | int | None] = {}
+        for name, source in names.items():
+            value = self.values[source]
+            whole = name.startswith("iteration")
+            row[name] = None if np.isnan(value) else int(value) if whole else value
+        return row
+
+
+def _iteration_of(name: str) -> str:
+    return "iteration_peak" if name == "psnr" else "iteration_ema_peak"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dipray.config import FitConfig as FitConfig
+    from dipray.images import read_picture as read_picture
     from dipray.loop import Fit as Fit
     from dipray.loop import FitResult as FitResult
     from dipray.loop import Outcome as Outcome
     from dipray.loop import fit as fit
-    from dipray.images import read_picture as read_picture
     from dipray.problem import Problem as Problem
-    from dipray.tasks import TaskConfig as TaskConfig
+    from dipray.task_config import TaskConfig as TaskConfig
     from dipray.tasks import build_problem as build_problem
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOME = {
     "Outcome": "dipray.loop",
     "fit": "dipray.loop",
     "Problem": "dipray.problem",
-    "TaskConfig": "dipray.tasks",
+    "TaskConfig": "dipray.task_config",
     "build_problem": "dipray.tasks",
     "read_picture": "dipray.images",
 }

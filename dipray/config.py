@@ -11,6 +11,8 @@ from pydantic.functional_validators import BeforeValidator
 
 from dipray.errors import ConfigError
 
+Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
+
 MIN_SIZE = 16  # pixels; the smallest side of a picture that a fit takes
 
 
@@ -34,9 +36,13 @@ class StrictModel(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
     @classmethod
-    def field_names(cls) -> tuple[str, ...]:
-        """The settings in the order in which they are declared."""
-        return tuple(cls.model_fields)
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from plain data, e.g. parsed JSON; raises ConfigError."""
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` takes back, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 class FitConfig(StrictModel):
@@ -172,15 +178,6 @@ class FitConfig(StrictModel):
         value = getattr(self, field)
         if not fine and value != type(self).model_fields[field].default:
             raise ConfigError(f"{field}={value!r}: {why}", field=field)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A configuration from plain data, e.g. parsed JSON; raises ConfigError."""
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` takes back, ready for JSON."""
-        return self.model_dump(mode="json")
 
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the configuration: equal if and only if every field is."""

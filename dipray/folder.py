@@ -109,8 +109,8 @@ def read_outcome(store: Store) -> dict[str, Any]:
 
 
 def is_finished(store: Store) -> bool:
-    """Whether a fit's folder holds a fit that need not be run again."""
+    """Whether a fit's folder holds a whole fit, which need not be run again."""
     try:
-        return read_outcome(store)["outcome"] in FINISHED
+        return store.exists(OUTCOME) and read_outcome(store)["outcome"] in FINISHED
     except FolderError:
         return False

@@ -13,7 +13,7 @@ import numpy as np
 import png
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from dipray.errors import ImageError
@@ -21,6 +21,16 @@ from dipray.errors import ImageError
 MAX_PIXELS = 100_000_000  # above this a file is refused as a decompression bomb
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTH_OFFSET = 24  # of the bit depth, in the IHDR chunk that always comes first
+_UPRIGHT: dict[int, tuple[int, bool]] = {
+    # EXIF orientation -> quarter turns to the left, and whether to mirror left to right after
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
 
 
 @dataclass(frozen=True)
@@ -49,10 +59,13 @@ def read_picture(path: str | Path) -> Picture:
         raise ImageError(f"{path}: the file is empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # MAX_PIXELS decides
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return _decode(data)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path}: too large; at most {MAX_PIXELS:,} pixels are read") from None
     except Image.UnidentifiedImageError:
         raise ImageError(f"{path}: not a picture that can be read (PNG, JPEG, TIFF...)") from None
     except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, ...
@@ -69,7 +82,7 @@ def _decode(data: bytes) -> Picture:
         if getattr(image, "n_frames", 1) > 1:
             raise ImageError(f"holds {image.n_frames} frames; give one still picture")
         deep_png = data.startswith(_PNG_SIGNATURE) and data[_PNG_DEPTH_OFFSET] == 16
-        values = _values_of_deep_png(data) if deep_png else _values(image)
+        values = _values_of_deep_png(image, data) if deep_png else _values(image)
     values = np.ascontiguousarray(values)
     bits: Literal[8, 16] = 16 if values.dtype == np.uint16 else 8
     scaled = values.astype(np.float32) / (65535 if bits == 16 else 255)
@@ -79,11 +92,16 @@ def _decode(data: bytes) -> Picture:
     return Picture(pixels, planes[:, -1:].contiguous() if has_alpha else None, bits)
 
 
-def _values_of_deep_png(data: bytes) -> NDArray[np.uint16]:
+def _values_of_deep_png(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     """Pillow reads 16-bit colour PNGs at 8 bit, so these go through pypng."""
-    width, height, rows, info = png.Reader(bytes=data).asDirect()
+    reader = png.Reader(bytes=data)
+    reader.preamble()
+    reader.sbit = None  # or pypng shifts the values down to the significant bits
+    width, height, rows, info = reader.asDirect()
     flat = np.vstack([np.asarray(row, np.uint16) for row in rows])
-    return flat.reshape(height, width, info["planes"])
+    turns, mirrored = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
+    turned = np.rot90(flat.reshape(height, width, info["planes"]), turns)
+    return turned[:, ::-1] if mirrored else turned
 
 
 def _values(image: Image.Image) -> NDArray[np.uint8] | NDArray[np.uint16]:

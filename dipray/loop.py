@@ -159,8 +159,8 @@ class Fit:
 
     @torch.no_grad()
     def _measure(self, output: Tensor) -> dict[str, Tensor]:
-        last = self.iteration == self.config.iterations
-        costly = last or self.iteration % self.config.metrics_every in (0, 1)
+        at_an_end = self.iteration in (1, self.config.iterations)
+        costly = at_an_end or self.iteration % self.config.metrics_every == 0
         average = self.keeper.ema
         row = self.panel.measure(output, average, costly=costly)
         for column, image in (("psnr", output), ("psnr_ema", average)):
@@ -176,7 +176,8 @@ class Fit:
             self.iteration -= len(rows["loss"]) - end
             self.outcome = Outcome.DIVERGED
             return Block({name: values[:end] for name, values in rows.items()}, self.outcome)
-        if self.rule.wants_stop(rows):
+        wants_stop = self.rule.wants_stop(rows)
+        if wants_stop and self.iteration % CHECK_EVERY == 0:
             self.outcome = Outcome.STOPPED
         elif self.iteration == self.config.iterations:
             self.outcome = Outcome.BUDGET

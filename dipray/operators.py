@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
+from dipray.config import Kernel
+
 Array = NDArray[np.float64]
 
 
@@ -56,12 +56,13 @@ def resampling_matrix(size_in: int, size_out: int, kernel: Kernel) -> Tensor:
     evaluate, half_width = KERNELS[kernel]
     ratio = size_in / size_out
     stretch = max(ratio, 1.0)
-    centres = (np.arange(size_out) + 0.5) * ratio
-    pixels = np.arange(size_in) + 0.5
-    offsets = pixels[None, :] - centres[:, None]
-    weights = np.where(
-        np.abs(offsets) <= half_width * stretch, evaluate(offsets / stretch), 0.0
-    )
+    centres = ((np.arange(size_out) + 0.5) * ratio)[:, None]
+    pixels = np.arange(size_in)[None, :]
+    # in Pillow's order of rounding, which decides about pixels on the very edge of a box
+    first = np.floor(centres - half_width * stretch + 0.5)
+    end = np.floor(centres + half_width * stretch + 0.5)
+    offsets = (pixels - centres + 0.5) * (1 / stretch)
+    weights = np.where((pixels >= first) & (pixels < end), evaluate(offsets), 0.0)
     return torch.from_numpy(weights / weights.sum(axis=1, keepdims=True)).float()
 
 

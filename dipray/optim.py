@@ -23,15 +23,11 @@ def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
 
 
 def _adam(parameters: Parameters, config: FitConfig) -> Optimizer:
-    return Adam(
-        parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
-    )
+    return Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def _adamw(parameters: Parameters, config: FitConfig) -> Optimizer:
-    return AdamW(
-        parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
-    )
+    return AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def _rmsprop(parameters: Parameters, config: FitConfig) -> Optimizer:

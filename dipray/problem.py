@@ -18,7 +18,7 @@ Operator = Callable[[Tensor], Tensor]
 class Problem:
     """Restore x from y = A(x) + noise.
 
-    y: the measurement, (1, C, h, w), finite.
+    y: the measurement, (1, C, h, w), finite. It and all other tensors are kept as float32.
     operator: A, differentiable, maps (1, C, H, W) to the shape of y; an nn.Module moves with the
         problem to a device.
     weight: how much each value of y counts in the loss, >= 0, broadcastable to y; None is 1
@@ -53,8 +53,13 @@ class Problem:
                 continue
             if tensor.ndim != 4 or tensor.shape[0] != 1:
                 raise ProblemError(f"{label} has shape {tuple(tensor.shape)}; give (1, C, H, W)")
+            if label != "weight" and not tensor.is_floating_point():
+                raise ProblemError(f"{label} is {tensor.dtype}; give floats, a picture in [0, 1]")
             if not bool(torch.isfinite(tensor).all()):
                 raise ProblemError(f"{label} holds NaN or infinite values")
+            object.__setattr__(self, label, tensor.float())
+        if self.bits not in (8, 16):
+            raise ProblemError(f"bits is {self.bits}; give 8 or 16")
         if self.shape is None:
             source = self.y if self.reference is None else self.reference
             object.__setattr__(self, "shape", tuple(source.shape[1:]))
@@ -64,6 +69,11 @@ class Problem:
         if self.reference is not None and tuple(self.reference.shape[1:]) != self.shape:
             raise ProblemError(
                 f"the reference is {_size(self.reference)} where the picture is "
+                f"{'x'.join(str(side) for side in self.picture_shape)} (C, H, W)"
+            )
+        if self.alpha is not None and self.alpha.shape[1:] != (1, *self.picture_shape[1:]):
+            raise ProblemError(
+                f"the alpha is {_size(self.alpha)} where the picture is "
                 f"{'x'.join(str(side) for side in self.picture_shape)} (C, H, W)"
             )
         with torch.no_grad():
@@ -106,7 +116,7 @@ class Problem:
 
     def to(self, device: torch.device | str) -> "Problem":
         """The same problem with its tensors, and its operator if it is a module, on `device`."""
-        moved = {
+        moved: dict[str, Any] = {
             label: None if (tensor := getattr(self, label)) is None else tensor.to(device)
             for label in ("y", "weight", "reference", "alpha")
         }
@@ -120,7 +130,7 @@ class Problem:
 
         An operator is known by what it does to a fixed random picture.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr((self.luma, self.trim)).encode())
         probe = torch.rand((1, *self.picture_shape), generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             seen = self.operator(probe.to(self.y.device))

@@ -19,9 +19,7 @@ class Panel:
     `cheap` are for every iteration, `costly` for every so many.
     """
 
-    def __init__(
-        self, truth: Tensor | None, *, hole: Tensor | None, luma: bool, trim: int
-    ) -> None:
+    def __init__(self, truth: Tensor | None, *, hole: Tensor | None, luma: bool, trim: int) -> None:
         self.cheap: dict[str, Metric] = {}
         self.costly: dict[str, Metric] = {}
         if truth is not None:

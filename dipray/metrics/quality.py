@@ -8,11 +8,12 @@ from torch.nn import functional as F
 def psnr(picture: Tensor, truth: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio in dB, of the clipped picture, over all values, data range 1.
 
+    At most 150, more than float32 resolves, so that a perfect picture still has a number.
     where: bool, of the picture's shape; only the values that it marks count.
     """
     error = (picture.clamp(0, 1) - truth).square()
     mean = error.mean() if where is None else (error * where).sum() / where.sum()
-    return -10 * torch.log10(mean)
+    return -10 * torch.log10(mean.clamp_min(1e-15))
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -22,5 +22,6 @@ def hf_energy(picture: Tensor, *, cutoff: float = 0.25) -> Tensor:
         copies[-1] = 1.0
     power = power * copies
     total = power.sum()
-    high = (power * (radius > cutoff)).sum()
+    ring = cutoff * (1 + 1e-6)  # frequencies on the ring itself round to either side of it
+    high = (power * (radius > ring)).sum()
     return high / total.clamp_min(torch.finfo(total.dtype).tiny)

@@ -25,7 +25,8 @@ NETWORKS: dict[str, Callable[[FitConfig, int, int], nn.Module]] = {
 def build_network(config: FitConfig, *, inputs: int, outputs: int) -> nn.Module:
     """The network on the CPU, its weights drawn from the configuration's seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed_of("weights"))
+        # not torch.manual_seed, which would seed every accelerator too
+        torch.default_generator.manual_seed(config.seed_of("weights"))
         return NETWORKS[config.net](config, inputs, outputs)
 
 

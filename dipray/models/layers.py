@@ -46,9 +46,7 @@ class Layers:
     ) -> nn.Conv2d:
         """A convolution that keeps the size, or halves it (rounded up) with stride 2."""
         mode = _PADDING_MODES[self.config.padding] if size > 1 else "zeros"
-        return nn.Conv2d(
-            inputs, outputs, size, stride, size // 2, groups=groups, padding_mode=mode
-        )
+        return nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, padding_mode=mode)
 
     def norm(self, channels: int) -> nn.Module:
         """The normalisation layer."""

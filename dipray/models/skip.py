@@ -28,9 +28,7 @@ class Skip(nn.Module):
             channels = inputs if level == 0 else width
             if across:
                 self.skips.append(make.block(channels, across, 1))
-            self.downs.append(
-                nn.Sequential(make.halve(channels, width), make.block(width, width))
-            )
+            self.downs.append(nn.Sequential(make.halve(channels, width), make.block(width, width)))
             self.ups.append(make.enlarge(width))
             self.merges.append(
                 nn.Sequential(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dipray.problem import Problem
-from dipray.tasks.config import TaskConfig
+from dipray.task_config import TaskConfig
 from dipray.tasks.denoise import denoise
 from dipray.tasks.inpaint import inpaint
 from dipray.tasks.superres import superres

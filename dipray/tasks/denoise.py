@@ -2,7 +2,7 @@
 
 from dipray.images import read_picture
 from dipray.problem import Problem
-from dipray.tasks.config import TaskConfig
+from dipray.task_config import TaskConfig
 from dipray.tasks.truth import add_noise, read_truth
 
 
@@ -23,5 +23,5 @@ def denoise(task: TaskConfig, name: str) -> Problem:
         alpha=picture.alpha,
         bits=picture.bits,
         name=name,
-        origin=task.model_dump(mode="json"),
+        origin=task.to_dict(),
     )

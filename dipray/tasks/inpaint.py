@@ -6,7 +6,7 @@ from torch import Tensor
 from dipray.errors import ImageError
 from dipray.images import read_mask, read_picture
 from dipray.problem import Problem
-from dipray.tasks.config import TaskConfig
+from dipray.task_config import TaskConfig
 from dipray.tasks.truth import add_noise, read_truth
 
 
@@ -53,5 +53,5 @@ def inpaint(task: TaskConfig, name: str) -> Problem:
         alpha=picture.alpha,
         bits=picture.bits,
         name=name,
-        origin=task.model_dump(mode="json"),
+        origin=task.to_dict(),
     )

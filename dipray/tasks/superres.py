@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from dipray.images import read_picture
 from dipray.operators import Downsample
 from dipray.problem import Problem
-from dipray.tasks.config import TaskConfig
+from dipray.task_config import TaskConfig
 from dipray.tasks.truth import add_noise, read_truth
 
 
@@ -43,5 +43,5 @@ def superres(task: TaskConfig, name: str) -> Problem:
         luma=True,
         trim=task.scale,
         name=name,
-        origin=task.model_dump(mode="json"),
+        origin=task.to_dict(),
     )

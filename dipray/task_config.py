@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from dipray.config import StrictModel
+from dipray.config import Kernel, StrictModel
 from dipray.errors import ConfigError
-from dipray.operators import Kernel
 
 
 def _path(value: object) -> object:

@@ -1,0 +1,102 @@
+"""Schedulers: which fits are ended early, each compared with fits of its own picture only."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from dipray.folder import STOPPED
+from dipray.store import Store
+from dipray.sweep_config import SweepConfig
+
+Make = Callable[[], TrialScheduler]
+
+
+def _asha(config: SweepConfig, max_iterations: int, brackets: int) -> TrialScheduler:
+    return AsyncHyperBandScheduler(
+        time_attr="iteration",
+        metric=config.metric,
+        mode=config.mode,
+        # a fit ends its budget itself, so the scheduler's own end must lie beyond
+        max_t=max_iterations + 1,
+        grace_period=min(config.grace_period, max_iterations),
+        reduction_factor=config.reduction_factor,
+        brackets=brackets,
+    )
+
+
+def _median(config: SweepConfig) -> TrialScheduler:
+    return MedianStoppingRule(
+        time_attr="iteration",
+        metric=config.metric,
+        mode=config.mode,
+        grace_period=config.grace_period,
+        min_samples_required=3,
+    )
+
+
+def make_scheduler(config: SweepConfig, max_iterations: int, trials: Store) -> TrialScheduler:
+    """The scheduler that the configuration names; trials: the folder of the trials' folders."""
+    makers: dict[str, Make] = {
+        "asha": partial(_asha, config, max_iterations, 1),
+        "hyperband": partial(_asha, config, max_iterations, 3),
+        "median": partial(_median, config),
+        "none": FIFOScheduler,
+    }
+    return PerPicture(config.scheduler, makers[config.scheduler], trials)
+
+
+class PerPicture(FIFOScheduler):  # type: ignore[misc]
+    """One scheduler for each picture, and a note in a trial's folder when it is ended.
+
+    ASHA compares raw metrics, so in one scheduler for all the hard pictures would die. The note is
+    written here since a trial cannot know who ended it.
+    """
+
+    def __init__(self, name: str, make: Make, trials: Store) -> None:
+        super().__init__()
+        self._name = name
+        self._make = make
+        self._trials = trials
+        self._each: dict[str, TrialScheduler] = {}
+
+    def _of(self, trial: Trial) -> TrialScheduler:
+        problem = trial.config["problem"]
+        if problem not in self._each:
+            self._each[problem] = self._make()
+        return self._each[problem]
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on."""
+        self._of(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Pass on; note an early end."""
+        decision: str = self._of(trial).on_trial_result(tune_controller, trial, result)
+        if decision == TrialScheduler.STOP:
+            note = {"stopped_by": self._name, "stopped_at": int(result["iteration"])}
+            self._trials.child(trial.config["trial"]).write_json(STOPPED, note)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Pass on."""
+        self._of(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on."""
+        self._of(trial).on_trial_remove(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on."""
+        self._of(trial).on_trial_error(tune_controller, trial)
+
+    def debug_string(self) -> str:
+        """What each picture's scheduler says of itself."""
+        return "\n".join(f"{name}: {each.debug_string()}" for name, each in self._each.items())

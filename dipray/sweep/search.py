@@ -1,0 +1,167 @@
+"""Searchers: which configuration Tune runs next, each picture for itself."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from dipray.config import FitConfig
+from dipray.errors import ConfigError
+from dipray.folder import trial_id
+from dipray.problem import Problem
+from dipray.sweep.space import DefineByRun, Point, fields_only
+
+_DRAWS = 50  # attempts at a configuration that is valid and new
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a search must know of a problem."""
+
+    name: str
+    fingerprint: str
+    height: int
+    width: int
+    has_reference: bool
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Picture":
+        """Taken from a problem."""
+        _, height, width = problem.picture_shape
+        return cls(
+            problem.name,
+            problem.fingerprint(),
+            height,
+            width,
+            problem.reference is not None,
+        )
+
+    def plan(self, base: FitConfig, point: Point) -> "Planned":
+        """The trial of a point on this picture; raises ConfigError if it cannot be fitted."""
+        config = base.replace(**point)
+        config.check_size(self.height, self.width)
+        if config.stop == "psnr" and not self.has_reference:
+            raise ConfigError(f"stop='psnr': needs the truth of {self.name}", field="stop")
+        return Planned(trial_id(self.name, self.fingerprint, config), self.name, point)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial that is to be run: the folder's name, the picture's, and the varied fields."""
+
+    trial: str
+    problem: str
+    point: Point
+
+    def tune_config(self) -> dict[str, Any]:
+        """What Tune is given, shows in its tables and hands to the trainable."""
+        return {**self.point, "problem": self.problem, "trial": self.trial}
+
+
+class ListSearch(Searcher):
+    """Runs a list of trials in its order."""
+
+    def __init__(self, planned: Iterable[Planned]) -> None:
+        super().__init__()
+        self._waiting = list(planned)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002
+        """The next trial's configuration."""
+        return self._waiting.pop(0).tune_config() if self._waiting else Searcher.FINISHED
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing to learn."""
+
+
+class OptunaPerPicture(Searcher):
+    """One Optuna study for each picture, asked in turn.
+
+    num_samples: trials that each picture shall have in the end.
+    known: for each picture, trial id -> metric of the trials that are finished already; they count
+    as samples, and a study that draws one of them is told its metric.
+    Raises ConfigError where a space holds no valid point.
+    """
+
+    def __init__(
+        self,
+        define: DefineByRun,
+        pictures: Iterable[Picture],
+        base: FitConfig,
+        *,
+        metric: str,
+        mode: str,
+        num_samples: int,
+        seed: int,
+        known: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        super().__init__(metric=metric, mode=mode)
+        self._base = base
+        self._known = {trial: value for each in known.values() for trial, value in each.items()}
+        self._seen = set(self._known)
+        self._left = {
+            picture: max(0, num_samples - len(known.get(picture.name, ()))) for picture in pictures
+        }
+        self._studies = {
+            picture: OptunaSearch(
+                space=define,
+                metric=metric,
+                mode=mode,
+                study_name=picture.name,
+                sampler=optuna.samplers.TPESampler(seed=seed + index),
+            )
+            for index, picture in enumerate(self._left)
+        }
+        # Tune's id of a trial -> its study, and the id that the study knows it by
+        self._asked: dict[str, tuple[OptunaSearch, str]] = {}
+        self._turns = itertools.cycle(self._left)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The next configuration for the picture whose turn it is."""
+        for picture in itertools.islice(self._turns, len(self._left)):
+            planned = self._draw(picture, trial_id) if self._left[picture] else None
+            if planned is not None:
+                self._left[picture] -= 1
+                self._seen.add(planned.trial)
+                return planned.tune_config()
+        return Searcher.FINISHED
+
+    def _draw(self, picture: Picture, trial_id: str) -> Planned | None:
+        """A valid, new trial; None, for good, where the space seems to be used up."""
+        study, complaint = self._studies[picture], None
+        for attempt in range(_DRAWS):
+            asked_as = f"{trial_id}-{attempt}"
+            point = fields_only(study.suggest(asked_as))
+            try:
+                planned = picture.plan(self._base, point)
+            except ConfigError as error:
+                complaint = error
+                study.on_trial_complete(asked_as, error=True)
+                continue
+            if planned.trial not in self._seen:
+                self._asked[trial_id] = (study, asked_as)
+                return planned
+            value = self._known.get(planned.trial)
+            result = None if value is None else {self.metric: value}
+            study.on_trial_complete(asked_as, result, error=result is None)
+        if complaint is not None:
+            raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaint}")
+        self._left[picture] = 0
+        return None
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Tell the picture's study."""
+        study, asked_as = self._asked[trial_id]
+        study.on_trial_result(asked_as, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the picture's study."""
+        study, asked_as = self._asked[trial_id]
+        study.on_trial_complete(asked_as, result, error)

@@ -159,6 +159,8 @@ class FitConfig(StrictModel):
             ("weight_decay", self.optimizer != "lbfgs", "every optimizer but lbfgs"),
             ("line_search", self.optimizer == "lbfgs", "optimizer lbfgs"),
             ("fourier_scale", self.input_kind == "fourier", "input_kind fourier"),
+            ("seed_input", self.input_kind != "meshgrid", "input_kind noise or fourier"),
+            ("seed_jitter", self.input_jitter > 0, "input_jitter above 0"),
             ("patience", self.stop != "none", "stop loss or psnr"),
         ):
             self._require(field, used, f"has no effect here; it is used with {by}")
@@ -230,6 +232,6 @@ def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if field == "device":
         allowed = "auto, cpu, cuda, cuda:N or mps"
-    if first["type"] == "missing":
-        allowed = "one value more"
+    if first["type"] in ("missing", "too_long"):
+        allowed = "one value more" if first["type"] == "missing" else "fewer values"
     return ConfigError(f"{field}={first['input']!r}: allowed is {allowed}", field=field)

@@ -104,7 +104,10 @@ def read_outcome(store: Store) -> dict[str, Any]:
         if not isinstance(outcome, dict) or "outcome" not in outcome:
             raise FolderError(f"{store}/{OUTCOME}: not an outcome of a fit")
     if outcome["outcome"] in (INTERRUPTED, RUNNING) and store.exists(STOPPED):
-        outcome = {**outcome, **store.read_json(STOPPED), "outcome": "STOPPED"}
+        decision = store.read_json(STOPPED)
+        if not isinstance(decision, dict):
+            raise FolderError(f"{store}/{STOPPED}: not a scheduler's decision")
+        outcome = {**outcome, **decision, "outcome": "STOPPED"}
     return outcome
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ class Fit:
         self.seconds = 0.0
         self.outcome: Outcome | None = None
         weight = self.problem.weight
-        self._weight_sum = None if weight is None else weight.expand_as(self.problem.y).sum()
+        self._weight = None if weight is None else weight / weight.expand_as(self.problem.y).sum()
 
     def blocks(self, size: int = 100) -> Iterator[Block]:
         """Run to the end, yielding at most `size` iterations at a time.
@@ -123,7 +124,7 @@ class Fit:
         z = self.input()
         seen: dict[str, Tensor] = {}
 
-        def closure() -> Tensor:
+        def closure() -> Any:  # torch types it as float, but hands on what it gets
             self.optimizer.zero_grad(set_to_none=True)
             with self.precision():
                 output = self.net(z)
@@ -145,9 +146,7 @@ class Fit:
 
     def _data_loss(self, output: Tensor) -> Tensor:
         error = (self.problem.operator(output) - self.problem.y).square()
-        if self.problem.weight is None:
-            return error.mean()
-        return (self.problem.weight * error).sum() / self._weight_sum
+        return error.mean() if self._weight is None else (self._weight * error).sum()
 
     @torch.no_grad()
     def _norms(self) -> dict[str, Tensor]:

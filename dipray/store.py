@@ -28,6 +28,8 @@ class Store:
             self._files, self._root = pafs.FileSystem.from_uri(self.location)
         except Exception as error:
             raise FolderError(f"{self.location}: cannot be opened ({_reason(error)})") from None
+        if isinstance(self._files, pafs.LocalFileSystem):  # a file:// URI is a local path too
+            self.location, self.is_local = self._root, True
 
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return (Store, (self.location,))
@@ -40,7 +42,9 @@ class Store:
         for name in names:
             if name in ("", ".", "..") or "/" in name or "\\" in name:
                 raise FolderError(f"{name!r} is no name for a folder in {self.location}")
-        return Store(posixpath.join(self.location, *names))
+        # the options of a URI stay at its end
+        base, mark, options = self.location.partition("\0" if self.is_local else "?")
+        return Store(posixpath.join(base, *names) + mark + options)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole, making folders on the way."""

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def tv(picture: Tensor) -> Tensor:
-    """Anisotropic total variation a value: (1/N) sum |dx| + |dy|, forward differences, N = C*H*W."""
+    """Anisotropic total variation, (1/N) sum |dx| + |dy|, forward differences, N = C*H*W."""
     across = picture.diff(dim=3).abs().sum()
     down = picture.diff(dim=2).abs().sum()
     return (across + down) / picture.numel()

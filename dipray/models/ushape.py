@@ -1,6 +1,7 @@
 """The frame that U-Nets share: blocks at each level, a step down, a step up, skips across."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class UShape(nn.Module):
         self.narrow = nn.ModuleList()
         self.up = nn.ModuleList()
         self.has_skips = config.skip_channels != 0
-        for here, below in zip(widths[:-1], widths[1:], strict=True):
+        for here, below in pairwise(widths):
             self.halve.append(make.halve(here, below))
             self.down.append(block(make, below, below))
             self.enlarge.append(make.enlarge(below))

@@ -53,7 +53,7 @@ def make_scheduler(config: SweepConfig, max_iterations: int, trials: Store) -> T
     return PerPicture(config.scheduler, makers[config.scheduler], trials)
 
 
-class PerPicture(FIFOScheduler):  # type: ignore[misc]
+class PerPicture(FIFOScheduler):
     """One scheduler for each picture, and a note in a trial's folder when it is ended.
 
     ASHA compares raw metrics, so in one scheduler for all the hard pictures would die. The note is

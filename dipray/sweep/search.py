@@ -69,7 +69,7 @@ class ListSearch(Searcher):
         super().__init__()
         self._waiting = list(planned)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002
+    def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
         """The next trial's configuration."""
         return self._waiting.pop(0).tune_config() if self._waiting else Searcher.FINISHED
 
@@ -121,7 +121,7 @@ class OptunaPerPicture(Searcher):
         self._asked: dict[str, tuple[OptunaSearch, str]] = {}
         self._turns = itertools.cycle(self._left)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> Any:
         """The next configuration for the picture whose turn it is."""
         for picture in itertools.islice(self._turns, len(self._left)):
             planned = self._draw(picture, trial_id) if self._left[picture] else None
@@ -136,7 +136,7 @@ class OptunaPerPicture(Searcher):
         study, complaint = self._studies[picture], None
         for attempt in range(_DRAWS):
             asked_as = f"{trial_id}-{attempt}"
-            point = fields_only(study.suggest(asked_as))
+            point = fields_only(study.suggest(asked_as) or {})
             try:
                 planned = picture.plan(self._base, point)
             except ConfigError as error:

@@ -43,7 +43,7 @@ class TrialSettings:
     threads: int
 
 
-class FitTrainable(tune.Trainable):  # type: ignore[misc]
+class FitTrainable(tune.Trainable):
     """A fit as Tune sees it.
 
     A class, not a function: Tune waits for a class's clean-up when a scheduler ends a trial, where
@@ -51,7 +51,7 @@ class FitTrainable(tune.Trainable):  # type: ignore[misc]
     `problem`, `trial` (the name of its folder) and the fields of FitConfig that differ from base.
     """
 
-    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:
+    def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:  # type: ignore[override]
         """Called once for a process."""
         torch.set_num_threads(settings.threads)
         self.settings = settings

@@ -41,7 +41,7 @@ def inpaint(task: TaskConfig, name: str) -> Problem:
         assert task.mask_share is not None
         mask = random_mask(height, width, share=task.mask_share, seed=task.mask_seed)
     y = picture.pixels
-    truth = picture.pixels
+    truth: Tensor | None = picture.pixels
     if task.clean is None:
         truth = read_truth(task.gt, channels=channels, height=height, width=width)
     elif task.noise_sigma:

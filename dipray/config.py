@@ -220,9 +220,6 @@ class FitConfig(StrictModel):
 def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
     """The first complaint of pydantic as one line: field, value, what is allowed."""
     first = error.errors(include_url=False)[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        return cause
     field = ".".join(str(part) for part in first["loc"][:1])
     if first["type"] == "extra_forbidden":
         names = list(model.model_fields)

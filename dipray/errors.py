@@ -5,7 +5,7 @@ class DiprayError(Exception):
     """Base of every error that is the user's to mend; its text is one line and complete."""
 
 
-class ConfigError(DiprayError, ValueError):
+class ConfigError(DiprayError):
     """A setting has a wrong name, type or value.
 
     `field` names the setting, or is empty where several disagree.

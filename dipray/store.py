@@ -42,8 +42,9 @@ class Store:
         for name in names:
             if name in ("", ".", "..") or "/" in name or "\\" in name:
                 raise FolderError(f"{name!r} is no name for a folder in {self.location}")
-        # the options of a URI stay at its end
-        base, mark, options = self.location.partition("\0" if self.is_local else "?")
+        base, mark, options = self.location, "", ""
+        if not self.is_local:  # s3://bucket/prefix?region=...
+            base, mark, options = self.location.partition("?")
         return Store(posixpath.join(base, *names) + mark + options)
 
     def write(self, name: str, data: bytes) -> None:

@@ -14,22 +14,17 @@ def _path(value: object) -> object:
     return Path(value) if isinstance(value, str) else value
 
 
+def _paths(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 FilePath = Annotated[Path, BeforeValidator(_path)]
 
 
-class TaskConfig(StrictModel):
-    """What is to be restored.
-
-    Either `image` is the damaged picture (with `gt` its truth, if known), or `clean` is the truth
-    and the damage is made here: noise, a lower resolution or a mask. Raises ConfigError.
-    """
+class Damage(StrictModel):
+    """What happened to the picture; raises ConfigError."""
 
     task: Literal["denoise", "superres", "inpaint"] = Field("denoise", description="what to undo")
-    image: FilePath | None = Field(None, description="the damaged picture")
-    gt: FilePath | None = Field(None, description="its truth, to score against; optional")
-    clean: FilePath | None = Field(
-        None, description="instead of image: a clean picture that is damaged here and scored"
-    )
     noise_sigma: float | None = Field(
         None,
         ge=0,
@@ -46,6 +41,20 @@ class TaskConfig(StrictModel):
         None, gt=0, lt=1, description="inpaint: hide this random share of the pixels instead"
     )
     mask_seed: int = Field(0, ge=0, lt=2**63, description="inpaint: seed of the random mask")
+
+
+class TaskConfig(Damage):
+    """What is to be restored.
+
+    Either `image` is the damaged picture (with `gt` its truth, if known), or `clean` is the truth
+    and the damage is made here: noise, a lower resolution or a mask. Raises ConfigError.
+    """
+
+    image: FilePath | None = Field(None, description="the damaged picture")
+    gt: FilePath | None = Field(None, description="its truth, to score against; optional")
+    clean: FilePath | None = Field(
+        None, description="instead of image: a clean picture that is damaged here and scored"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -78,3 +87,33 @@ class TaskConfig(StrictModel):
         path = self.image or self.clean
         assert path is not None
         return path
+
+
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_paths)]
+
+
+class PicturesConfig(Damage):
+    """The same damage to several pictures; raises ConfigError."""
+
+    image: FilePaths = Field((), description="the damaged pictures")
+    gt: FilePaths = Field((), description="their truths, in the same order; optional")
+    clean: FilePaths = Field(
+        (), description="instead of image: clean pictures that are damaged here and scored"
+    )
+
+    def tasks(self) -> list[TaskConfig]:
+        """One task for each picture; raises ConfigError where the lists do not match."""
+        if self.gt and len(self.gt) != len(self.image):
+            raise ConfigError(
+                f"gt: {len(self.gt)} truths for {len(self.image)} pictures; give one for each",
+                field="gt",
+            )
+        rest = self.model_dump(exclude={"image", "gt", "clean"})
+        if self.image and self.clean:
+            raise ConfigError("give either image or clean, not both", field="image")
+        if self.clean:
+            return [TaskConfig(clean=path, **rest) for path in self.clean]
+        truths = self.gt or (None,) * len(self.image)
+        pairs = zip(self.image, truths, strict=True)
+        tasks = [TaskConfig(image=path, gt=truth, **rest) for path, truth in pairs]
+        return tasks or [TaskConfig(**rest)]  # raises: there is no picture

@@ -1,37 +1,36 @@
 """Run a sweep: space x pictures x scheduler x resources -> a folder of trials."""
 
-import logging
 import math
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import optuna
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-import dipray
-from dipray.baselines import baselines
 from dipray.config import FitConfig
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import CONFIG, PROBLEM, is_finished, read_outcome, safe_name
-from dipray.images import encode_png
+from dipray.folder import CONFIG, safe_name
 from dipray.problem import Problem
-from dipray.recorder import describe_problem
 from dipray.store import Store
+from dipray.sweep.cluster import quiet_tune, running_ray, slots
+from dipray.sweep.folder import (
+    SWEEP,
+    TRIALS,
+    TUNE,
+    description,
+    finished,
+    of_picture,
+    write_problems,
+)
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw, expand
 from dipray.sweep.trainable import FitTrainable, TrialSettings
 from dipray.sweep_config import SweepConfig
 
-SWEEP = "sweep.json"
-PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
 DEFAULT_SAMPLES = 16
 
 
@@ -67,42 +66,17 @@ def run_sweep(
     pictures = _check(problems, config)
     if store.exists(CONFIG):
         raise FolderError(f"{store} holds a single fit; give the sweep a folder of its own")
-    trials = store.child(TRIALS)
-    planned = None
-    if config.search != "optuna":
-        planned = _plan(pictures, space, base, config)
-    known = _finished(trials, config.metric)
-    _write_problems(store, problems, pictures)
-    store.write_json(SWEEP, _description(space, base, config, pictures))
-    if planned is not None:
-        waiting = [each for each in planned if each.trial not in known]
-        kept = len(planned) - len(waiting)
-        if not waiting:
-            return SweepResult(store, kept, 0, 0, 0.0)
-        search: tune.search.Searcher = ListSearch(waiting)
-        longest = max(each.point.get("iterations", base.iterations) for each in waiting)
-    else:
-        by_picture = {
-            picture.name: _of_picture(known, trials, picture.name) for picture in pictures
-        }
-        kept = sum(len(each) for each in by_picture.values())
-        search = OptunaPerPicture(
-            as_define_by_run(space),
-            pictures,
-            base,
-            metric=config.metric,
-            mode=config.mode,
-            num_samples=config.num_samples or DEFAULT_SAMPLES,
-            seed=config.search_seed,
-            known=by_picture,
-        )
-        longest = base.iterations
-    with _ray(config.address), _quiet():
+    search, kept = _search(pictures, space, base, config, store.child(TRIALS))
+    write_problems(store, problems, pictures)
+    store.write_json(SWEEP, description(space, base, config, pictures))
+    if not len(search):
+        return SweepResult(store, kept, 0, 0, 0.0)
+    with running_ray(config.address), quiet_tune():
         started = time.perf_counter()
         settings = TrialSettings(
             problems={problem.name: ray.put(problem) for problem in problems},
             base=base,
-            trials=trials,
+            trials=store.child(TRIALS),
             report_every=config.report_every,
             threads=max(1, math.floor(config.cpus_per_trial)),
         )
@@ -114,9 +88,9 @@ def run_sweep(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=search,
-                scheduler=make_scheduler(config, longest, trials),
-                num_samples=-1,  # the searcher says when it is done
-                max_concurrent_trials=config.max_concurrent or _slots(config),
+                scheduler=make_scheduler(config, store.child(TRIALS)),
+                num_samples=len(search),
+                max_concurrent_trials=config.max_concurrent or slots(config),
                 time_budget_s=config.time_budget_s,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -153,6 +127,29 @@ def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
     return [Picture.of(problem) for problem in problems]
 
 
+def _search(
+    pictures: Sequence[Picture], space: Space, base: FitConfig, config: SweepConfig, trials: Store
+) -> tuple[ListSearch | OptunaPerPicture, int]:
+    """The searcher for what is not finished yet, and how many trials are."""
+    known = finished(trials, config.metric)
+    if config.search != "optuna":
+        planned = _plan(pictures, space, base, config)
+        waiting = [each for each in planned if each.trial not in known]
+        return ListSearch(waiting), len(planned) - len(waiting)
+    by_picture = {picture.name: of_picture(known, trials, picture.name) for picture in pictures}
+    search = OptunaPerPicture(
+        as_define_by_run(space),
+        pictures,
+        base,
+        metric=config.metric,
+        mode=config.mode,
+        num_samples=config.num_samples or DEFAULT_SAMPLES,
+        seed=config.search_seed,
+        known=by_picture,
+    )
+    return search, sum(len(each) for each in by_picture.values())
+
+
 def _plan(
     pictures: Sequence[Picture], space: Space, base: FitConfig, config: SweepConfig
 ) -> list[Planned]:
@@ -171,124 +168,5 @@ def _plan(
     return list(planned.values())
 
 
-def _finished(trials: Store, metric: str) -> dict[str, float]:
-    """The finished trials of a folder and their metric, NaN where they have none."""
-    known = {}
-    for name in trials.names():
-        folder = trials.child(name)
-        if is_finished(folder):
-            row = read_outcome(folder)
-            value = row.get("loss_final" if metric == "loss" else metric)
-            known[name] = math.nan if value is None else float(value)
-    return known
-
-
-def _of_picture(known: Mapping[str, float], trials: Store, picture: str) -> dict[str, float]:
-    """Of the finished trials those of one picture, by what their folders say."""
-    return {
-        name: value
-        for name, value in known.items()
-        if trials.child(name).read_json(PROBLEM).get("name") == picture
-    }
-
-
-def _write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence[Picture]) -> None:
-    """Write pictures and baselines once; raises FolderError if the name means another picture."""
-    for problem, picture in zip(problems, pictures, strict=True):
-        folder = store.child(PROBLEMS, problem.name)
-        if folder.exists(PROBLEM):
-            if folder.read_json(PROBLEM).get("fingerprint") != picture.fingerprint:
-                raise FolderError(
-                    f"{folder}: an earlier sweep has another picture of this name; choose another "
-                    "folder for this sweep"
-                )
-            continue
-        folder.write("measurement.png", encode_png(problem.y, bits=problem.bits))
-        if problem.reference is not None:
-            folder.write("reference.png", encode_png(problem.reference, bits=problem.bits))
-        rows = []
-        for baseline in baselines(problem):
-            file = f"{safe_name(baseline.method)}.png"
-            folder.write(file, encode_png(baseline.picture, bits=problem.bits))
-            rows.append(
-                {
-                    "method": baseline.method,
-                    "psnr": baseline.psnr,
-                    "seconds": baseline.seconds,
-                    "picture": file,
-                }
-            )
-        folder.write_json("baselines.json", rows)
-        folder.write_json(PROBLEM, describe_problem(problem))
-
-
-def _description(
-    space: Space, base: FitConfig, config: SweepConfig, pictures: Sequence[Picture]
-) -> dict[str, Any]:
-    return {
-        "dipray": dipray.__version__,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "problems": [picture.name for picture in pictures],
-        "space": getattr(space, "__qualname__", repr(space)) if callable(space) else dict(space),
-        "base": base.to_dict(),
-        "mode": config.mode,
-        **config.to_dict(),
-    }
-
-
-def _slots(config: SweepConfig) -> int:
-    """How many trials the cluster's resources hold at once, at least one."""
-    resources = ray.cluster_resources()
-    slots = resources.get("CPU", 1.0) / config.cpus_per_trial
-    if config.gpus_per_trial:
-        slots = min(slots, resources.get("GPU", 0.0) / config.gpus_per_trial)
-    return max(1, math.floor(slots + 1e-6))
-
-
 def _trial_name(trial: Trial) -> str:
     return str(trial.config["trial"])
-
-
-@contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    """The Ray that runs already, or the one at `address`, or a local one for the time."""
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        if address is None:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise ConfigError(
-            f"address={address!r}: no Ray cluster answers ({error}); drop it to start a local one",
-            field="address",
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Tune and Optuna without their own lines: a failed trial is a row with its reason."""
-    settings = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0"}
-    before = {name: os.environ.get(name) for name in settings}
-    tune_log = logging.getLogger("ray.tune")
-    levels = tune_log.level, optuna.logging.get_verbosity()
-    os.environ.update(settings)
-    tune_log.setLevel(logging.CRITICAL)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        tune_log.setLevel(levels[0])
-        optuna.logging.set_verbosity(levels[1])

@@ -19,14 +19,16 @@ from dipray.sweep_config import SweepConfig
 Make = Callable[[], TrialScheduler]
 
 
-def _asha(config: SweepConfig, max_iterations: int, brackets: int) -> TrialScheduler:
+BEYOND = 10**9  # iterations that no fit has: a fit ends at its own budget, not at a scheduler's
+
+
+def _asha(config: SweepConfig, brackets: int) -> TrialScheduler:
     return AsyncHyperBandScheduler(
         time_attr="iteration",
         metric=config.metric,
         mode=config.mode,
-        # a fit ends its budget itself, so the scheduler's own end must lie beyond
-        max_t=max_iterations + 1,
-        grace_period=min(config.grace_period, max_iterations),
+        max_t=BEYOND,
+        grace_period=config.grace_period,
         reduction_factor=config.reduction_factor,
         brackets=brackets,
     )
@@ -42,11 +44,11 @@ def _median(config: SweepConfig) -> TrialScheduler:
     )
 
 
-def make_scheduler(config: SweepConfig, max_iterations: int, trials: Store) -> TrialScheduler:
+def make_scheduler(config: SweepConfig, trials: Store) -> TrialScheduler:
     """The scheduler that the configuration names; trials: the folder of the trials' folders."""
     makers: dict[str, Make] = {
-        "asha": partial(_asha, config, max_iterations, 1),
-        "hyperband": partial(_asha, config, max_iterations, 3),
+        "asha": partial(_asha, config, 1),
+        "hyperband": partial(_asha, config, 3),
         "median": partial(_median, config),
         "none": FIFOScheduler,
     }

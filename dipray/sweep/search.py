@@ -69,6 +69,9 @@ class ListSearch(Searcher):
         super().__init__()
         self._waiting = list(planned)
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
         """The next trial's configuration."""
         return self._waiting.pop(0).tune_config() if self._waiting else Searcher.FINISHED
@@ -120,6 +123,9 @@ class OptunaPerPicture(Searcher):
         # Tune's id of a trial -> its study, and the id that the study knows it by
         self._asked: dict[str, tuple[OptunaSearch, str]] = {}
         self._turns = itertools.cycle(self._left)
+
+    def __len__(self) -> int:
+        return sum(self._left.values())
 
     def suggest(self, trial_id: str) -> Any:
         """The next configuration for the picture whose turn it is."""

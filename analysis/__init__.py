@@ -1,0 +1,41 @@
+"""Read the folder of a sweep into pandas: trials, traces, leaderboard, plots, tables.
+
+Works on files alone: neither torch nor ray is needed, and nothing that is read is ever run.
+Matplotlib and rich are imported with the first plot and the first table for a terminal.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from analysis.leaderboard import iterations_saved, leaderboard
+from analysis.load import load_sweep
+from analysis.sweep import Sweep
+
+if TYPE_CHECKING:
+    from analysis.plots import curve_data as curve_data
+    from analysis.plots import draw_curves as draw_curves
+    from analysis.plots import draw_psnr_against_tv as draw_psnr_against_tv
+    from analysis.plots import save_figure as save_figure
+    from analysis.plots import smoothness_data as smoothness_data
+    from analysis.render import leaderboard_table as leaderboard_table
+    from analysis.tables import write_tables as write_tables
+
+_HOME = {
+    "curve_data": "analysis.plots",
+    "draw_curves": "analysis.plots",
+    "draw_psnr_against_tv": "analysis.plots",
+    "leaderboard_table": "analysis.render",
+    "save_figure": "analysis.plots",
+    "smoothness_data": "analysis.plots",
+    "write_tables": "analysis.tables",
+}
+
+__all__ = ["Sweep", "iterations_saved", "leaderboard", "load_sweep", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,28 @@
+"""What tells the trials of a sweep apart: the settings that vary, and their values as text."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from analysis.trials import SETTINGS
+
+
+def varying_settings(trials: pd.DataFrame) -> list[str]:
+    """The settings with more than one value among the trials, in FitConfig's order."""
+    return [name for name in SETTINGS if trials[name].nunique(dropna=False) > 1]
+
+
+def setting_text(value: object) -> str:
+    """A setting's value, short: 0.001, batch, yes, 0.9/0.999, auto for none."""
+    if isinstance(value, tuple):
+        return "/".join(setting_text(each) for each in value)
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "auto"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def label(row: pd.Series, settings: Iterable[str]) -> str:
+    """A trial in words: `net=skip, lr=0.01`."""
+    return ", ".join(f"{name}={setting_text(row[name])}" for name in settings)

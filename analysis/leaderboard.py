@@ -1,0 +1,112 @@
+"""The leaderboard of a sweep, known methods among the trials, and what early stopping saved."""
+
+import pandas as pd
+
+from analysis.configuration import varying_settings
+from analysis.names import known_names
+from analysis.sweep import Sweep
+from analysis.trials import NUMBERS
+from dipray.errors import ConfigError
+from dipray.folder import FINISHED
+
+# a known method has one picture, so its PSNR stands against each of these
+COMPARABLE = ("psnr_peak", "psnr_final", "psnr_ema_peak", "psnr_ema_final")
+SHOWN = ("psnr_peak", "iteration_peak", "psnr_ema_peak", "iteration_ema_peak")
+TRIAL_METHOD = "dip"
+OWN_RULES = ("loss", "psnr")  # stops by the fit itself; all others are a scheduler's
+
+_LOWER_IS_BETTER = ("loss", "data_loss", "tv", "hf_energy", "laplacian", "seconds")
+_NULLABLE = {"int64": "Int64", "bool": "boolean"}  # a known method has no settings
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a greater value of a metric or trace column is the better one."""
+    return not metric.startswith(_LOWER_IS_BETTER)
+
+
+def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = None) -> pd.DataFrame:
+    """Trials and known methods of each problem, the best by `metric` first.
+
+    Columns: rank (from 1, a problem each), problem, trial (missing for a known method), method
+    ("dip" for a trial), the settings that vary, the metric and the peaks (dB and iteration),
+    ended_by, iterations_run, seconds. A method's PSNR stands in psnr_peak and in `metric`; methods
+    without one, and all of them where the metric is no PSNR of the whole picture, are left out.
+    Trials without the metric come last. top: at most so many trials a problem; methods stay.
+    Raises UnknownNameError for a metric that trials do not have, ConfigError for top below 1.
+    """
+    known_names("metric", metric, NUMBERS)
+    if top is not None and top < 1:
+        raise ConfigError(f"top={top}: allowed is 1 or more", field="top")
+    trials = sweep.trials
+    settings = varying_settings(trials)
+    entries = trials.assign(method=TRIAL_METHOD, ended_by=ended_by(trials)).reset_index()
+    numbers = list(dict.fromkeys([metric, *SHOWN]))
+    columns = ["problem", "trial", "method", *settings, *numbers]
+    columns += ["ended_by", "iterations_run", "seconds"]
+    entries = entries[columns]
+    entries = entries.astype(
+        {name: _NULLABLE.get(str(dtype), dtype) for name, dtype in entries.dtypes.items()}
+    )
+    methods = _methods(sweep, metric)
+    if len(methods):
+        methods = methods.reindex(columns=columns).astype(entries.dtypes.to_dict())
+        entries = pd.concat([entries, methods], ignore_index=True)
+    entries = entries.sort_values(
+        ["problem", metric],
+        ascending=[True, not higher_is_better(metric)],
+        na_position="last",
+        kind="stable",
+        ignore_index=True,
+    )
+    entries.insert(0, "rank", entries.groupby("problem").cumcount() + 1)
+    if top is not None:
+        is_trial = entries["trial"].notna()
+        place = is_trial.groupby(entries["problem"]).cumsum()
+        entries = entries[~is_trial | (place <= top)].reset_index(drop=True)
+    return entries
+
+
+def _methods(sweep: Sweep, metric: str) -> pd.DataFrame:
+    if metric not in COMPARABLE:
+        return pd.DataFrame()
+    methods = sweep.baselines.dropna(subset="psnr")
+    return methods.assign(**{"psnr_peak": methods["psnr"], metric: methods["psnr"]})
+
+
+def ended_by(trials: pd.DataFrame) -> pd.Series:
+    """What ended each trial.
+
+    budget, the name of a rule or scheduler, diverged, running, interrupted, or failed: reason.
+    """
+    endings = []
+    for outcome, stopped_by, reason in zip(
+        trials["outcome"], trials["stopped_by"], trials["reason"], strict=True
+    ):
+        ending = str(outcome).lower()
+        if outcome == "STOPPED" and not pd.isna(stopped_by):
+            ending = str(stopped_by)
+        elif outcome == "FAILED" and not pd.isna(reason):
+            ending = f"{ending}: {' '.join(str(reason).split())}"
+        endings.append(ending)
+    return pd.Series(endings, index=trials.index, dtype="str")
+
+
+def iterations_saved(sweep: Sweep) -> dict[str, float]:
+    """What the scheduler's early stops saved, in iterations over all finished trials.
+
+    planned: the sum of their budgets; run: the iterations that were made; saved: what the trials
+    that a scheduler ended had left of their budgets; share: saved / planned, 0 if nothing was
+    planned. What a fit's own rule or a divergence cut short counts as neither run nor saved.
+    """
+    trials = sweep.trials
+    finished = trials[trials["outcome"].isin(FINISHED)]
+    run = finished["iterations_run"].fillna(0)
+    by_scheduler = (finished["outcome"] == "STOPPED") & ~finished["stopped_by"].isin(OWN_RULES)
+    left = (finished["iterations"] - run).clip(lower=0)
+    planned, saved = int(finished["iterations"].sum()), int(left[by_scheduler].sum())
+    return {
+        "planned": planned,
+        "run": int(run.sum()),
+        "saved": saved,
+        "share": saved / planned if planned else 0.0,
+    }

@@ -1,0 +1,229 @@
+"""Plots of a sweep. Each has a function for its data and one that draws it with matplotlib.
+
+Figures are plain objects without pyplot: no window, no global state.
+"""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.names import UnknownNameError, known_names
+from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, looks
+from analysis.sweep import Sweep
+from dipray.errors import FolderError
+from dipray.store import Store
+from dipray.trace import COLUMN_NAMES, COLUMNS
+
+_SIZE = (7.5, 4.8)  # inches
+_LOG_COLUMNS = ("loss", "data_loss", "grad_norm")  # they span decades
+_PSNR_COLUMNS = ("psnr", "psnr_ema")  # that a known method's PSNR stands against
+_LABEL_GAP = 0.045  # least distance of two labels, as a share of the axes' height
+_UNITS = {column.name: column.unit for column in COLUMNS}
+
+
+def curve_data(
+    sweep: Sweep, column: str, *, trials: Iterable[str] | str | None = None
+) -> pd.DataFrame:
+    """trial, iteration and `column` wherever the trace has a finite value of it.
+
+    Raises UnknownNameError for a column or trial that does not exist.
+    """
+    rows = sweep.traces([column], trials)
+    return rows[np.isfinite(rows[column])].reset_index(drop=True)
+
+
+def smoothness_data(
+    sweep: Sweep, *, averaged: bool = False, trials: Iterable[str] | str | None = None
+) -> pd.DataFrame:
+    """trial, iteration, tv (1/px) and psnr (dB) wherever both are known.
+
+    averaged: of the output's moving average. Raises UnknownNameError for an unknown trial.
+    """
+    end = "_ema" if averaged else ""
+    rows = sweep.traces([f"tv{end}", f"psnr{end}"], trials)
+    rows = rows.set_axis(["trial", "iteration", "tv", "psnr"], axis=1)
+    return rows[np.isfinite(rows["tv"]) & np.isfinite(rows["psnr"])].reset_index(drop=True)
+
+
+def draw_curves(
+    sweep: Sweep,
+    column: str,
+    *,
+    problem: str | None = None,
+    trials: Iterable[str] | str | None = None,
+    log_x: bool = False,
+    log_y: bool | None = None,
+    most_labelled: int = MOST_LABELLED,
+) -> Figure:
+    """A trace column against the iteration, a line a trial, known methods dotted beside a PSNR.
+
+    problem: needed where the trials are of several. log_y: None is for loss and gradient only.
+    Raises UnknownNameError.
+    """
+    known_names("column", column, COLUMN_NAMES)
+    ours = _of_one_problem(sweep, problem, trials)
+    data = curve_data(sweep, column, trials=ours.index)
+    figure, axes = _empty(str(ours["problem"].iloc[0]))
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(_title(column))
+    axes.set_xscale("log" if log_x else "linear")
+    logarithmic = column in _LOG_COLUMNS if log_y is None else log_y
+    axes.set_yscale("log" if logarithmic else "linear")
+    _draw_lines(axes, data, x="iteration", y=column, trials=ours, most=most_labelled)
+    if not logarithmic:
+        _leave_out_extremes(axes, data[column])
+    if column in _PSNR_COLUMNS:
+        _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
+    _add_legend(figure, len(ours))
+    return figure
+
+
+def draw_psnr_against_tv(
+    sweep: Sweep,
+    *,
+    averaged: bool = False,
+    problem: str | None = None,
+    trials: Iterable[str] | str | None = None,
+    most_labelled: int = MOST_LABELLED,
+) -> Figure:
+    """PSNR against total variation, a path a trial: a dot at its best PSNR, a square at its end.
+
+    averaged: of the output's moving average. Raises UnknownNameError.
+    """
+    ours = _of_one_problem(sweep, problem, trials)
+    data = smoothness_data(sweep, averaged=averaged, trials=ours.index)
+    figure, axes = _empty(str(ours["problem"].iloc[0]))
+    end = "_ema" if averaged else ""
+    axes.set_xlabel(_title(f"tv{end}"))
+    axes.set_ylabel(_title(f"psnr{end}"))
+    _draw_lines(axes, data, x="tv", y="psnr", trials=ours, most=most_labelled)
+    shown = looks(ours, most=most_labelled)
+    for trial, path in data.groupby("trial", observed=True):
+        if trial in shown:
+            colour = shown[str(trial)].colour
+            for at, marker in ((int(path["psnr"].argmax()), "o"), (-1, "s")):
+                point = path.iloc[at]
+                axes.plot(point["tv"], point["psnr"], marker, color=colour, mec="white", zorder=4)
+    _leave_out_extremes(axes, data["psnr"])
+    _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
+    _add_legend(figure, len(ours))
+    return figure
+
+
+def save_figure(figure: Figure, place: Store | str | Path, name: str = "") -> None:
+    """Write a figure to the file `place`, or to `name` in the folder `place`, whole or not at all.
+
+    The ending names the format: png, svg or pdf. Raises FolderError.
+    """
+    if not name:
+        place, _, name = str(place).rpartition("/")
+    store = place if isinstance(place, Store) else Store(place)
+    stream = io.BytesIO()
+    try:
+        figure.savefig(stream, format=Path(name).suffix.removeprefix(".") or "png", dpi=150)
+    except ValueError as error:
+        raise FolderError(f"{name}: {error}") from None
+    store.write(name, stream.getvalue())
+
+
+def _of_one_problem(
+    sweep: Sweep, problem: str | None, trials: Iterable[str] | str | None
+) -> pd.DataFrame:
+    table = sweep.trials
+    if trials is not None:
+        table = table.loc[known_names("trial", trials, table.index)]
+    there = list(dict.fromkeys(table["problem"]))
+    if problem is not None:
+        known_names("problem", problem, there)
+        return table[table["problem"] == problem]
+    if len(there) != 1:
+        raise UnknownNameError(f"name one problem; there are {', '.join(there) or 'none'}")
+    return table
+
+
+def _empty(title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _title(column: str) -> str:
+    unit = _UNITS[column]
+    return column if unit == "1" else f"{column} ({unit})"
+
+
+def _draw_lines(
+    axes: Axes, data: pd.DataFrame, *, x: str, y: str, trials: pd.DataFrame, most: int
+) -> None:
+    """The labelled trials above the grey ones, in the order of their merit."""
+    shown = looks(trials, most=most)
+    paths = {str(trial): path for trial, path in data.groupby("trial", observed=True)}
+    for trial, path in paths.items():
+        if trial not in shown:
+            axes.plot(path[x], path[y], color=GREY, linewidth=0.6, zorder=1)
+    for trial, look in reversed(shown.items()):
+        if trial in paths:
+            path = paths[trial]
+            line = axes.plot(path[x], path[y], look.dash, color=look.colour, linewidth=1.3)
+            line[0].set(label=look.label, zorder=3)
+
+
+def _leave_out_extremes(axes: Axes, values: pd.Series) -> None:
+    """Keep a fit that diverged from pressing all others flat against the top."""
+    if values.empty:
+        return
+    low, middle, high = values.quantile([0.01, 0.5, 1.0])
+    bottom = low - 2 * (middle - low)
+    if values.min() < bottom < high:
+        axes.set_ylim(bottom, high + 0.05 * (high - bottom))
+
+
+def _draw_methods(axes: Axes, sweep: Sweep, *, problem: str) -> None:
+    """Known methods as dotted lines, named at the right edge without overlap."""
+    methods = sweep.baselines.dropna(subset="psnr")
+    methods = methods[methods["problem"] == problem].sort_values("psnr")
+    for level in methods["psnr"]:
+        axes.axhline(level, color=METHOD_GREY, linestyle=":", linewidth=1.0, zorder=2)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top)
+    height = -np.inf
+    for method, level in zip(methods["method"], methods["psnr"], strict=True):
+        height = max((level - bottom) / (top - bottom), height + _LABEL_GAP)
+        axes.annotate(
+            f"{method} {level:.2f}",
+            xy=(1.0, height),
+            xycoords="axes fraction",
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+            color=METHOD_GREY,
+        )
+
+
+def _add_legend(figure: Figure, num_trials: int) -> None:
+    axes = figure.axes[0]
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    title = None
+    if num_trials > len(handles):
+        title = f"the best {len(handles)} of {num_trials}"
+    figure.legend(
+        handles[::-1],
+        labels[::-1],
+        loc="outside lower center",
+        ncols=2 if len(handles) > 3 else 1,
+        fontsize="small",
+        frameon=False,
+        title=title,
+        title_fontsize="small",
+    )

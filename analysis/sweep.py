@@ -1,0 +1,190 @@
+"""Sweep: the folder of a sweep as tables, each read when it is first asked for."""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from analysis import problems as of_problems
+from analysis.names import known_names
+from analysis.traces import ITERATION, read_columns, trace_frame
+from analysis.trials import Row, read_trial, reason_of, trial_table
+from dipray.errors import FolderError
+from dipray.folder import PROBLEM
+from dipray.store import Store
+from dipray.trace import COLUMN_NAMES
+
+PROBLEMS = "problems"
+_THREADS = 16  # most of the time goes into waiting for files, all the more with object storage
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+Answer = TypeVar("Answer")
+
+
+class Sweep:
+    """A sweep as it lay in its folder when it was first asked; made by `load_sweep`.
+
+    store: the folder.
+    asked: what sweep.json says was asked for, as plain data; empty if there is none.
+    Every table is a copy, free to be changed. What cannot be read is in `left_out`, not raised.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        folders: Mapping[str, Store],
+        asked: Mapping[str, Any] | None = None,
+        left_out: Iterable[str] = (),
+    ) -> None:
+        self.store = store
+        self.asked = dict(asked or {})
+        self._folders = dict(folders)
+        self._listing_complaints = list(left_out)
+        # trial -> complaints on its trace, each once; a trial that is missing was not read yet
+        self._trace_complaints: dict[str, dict[str, None]] = {}
+
+    def __repr__(self) -> str:
+        return f"Sweep({str(self.store)!r}, {len(self._folders)} trials)"
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row a trial, indexed by trial id.
+
+        problem; every setting of FitConfig; outcome, stopped_by, reason; then the numbers of
+        `Summary.outcome_row` (PSNR in dB, time in seconds). A trial that nobody has ended is
+        RUNNING, with numbers from the trace so far. Whole numbers that may be missing are Int64
+        with NA, others float64 with NaN.
+        """
+        return self._trials_read[0].copy()
+
+    @property
+    def problems(self) -> pd.DataFrame:
+        """A row a problem: name, task, shape (C, H, W), has_reference, and how it was made."""
+        return self._problems_read[0].copy()
+
+    @property
+    def baselines(self) -> pd.DataFrame:
+        """A row for each problem and known method: problem, method, psnr (dB), seconds, picture."""
+        return self._problems_read[1].copy()
+
+    @property
+    def left_out(self) -> list[str]:
+        """One line on everything that could not be read, by its place in the folder.
+
+        Reads every trace whose trial has not been read before, for its iterations.
+        """
+        self._read_traces([name for name in self._ids if name not in self._trace_complaints], [])
+        said = [*self._listing_complaints, *self._trials_read[1], *self._problems_read[2]]
+        for complaints in self._trace_complaints.values():
+            said += complaints
+        return list(dict.fromkeys(said))
+
+    def traces(
+        self,
+        columns: Iterable[str] | str | None = None,
+        trials: Iterable[str] | str | None = None,
+    ) -> pd.DataFrame:
+        """Iterations of `trials` (None: all), a row each: trial, iteration, then `columns`.
+
+        trial is categorical, its categories the trials asked for; columns (None: all) are float64
+        with NaN where the trace has no value. Reads the columns and trials asked for, no others.
+        Raises UnknownNameError for a column or trial that does not exist.
+        """
+        names = known_names("column", COLUMN_NAMES if columns is None else columns, COLUMN_NAMES)
+        ids = known_names("trial", self._ids if trials is None else trials, self._ids)
+        return self._read_traces(ids, [name for name in names if name != ITERATION])
+
+    def image(self, trial: str, name: str) -> bytes:
+        """PNG bytes of a trial's picture: peak, peak_ema (both need the truth), final or ema.
+
+        Raises UnknownNameError for an unknown trial, FolderError if there is no such picture.
+        """
+        known_names("trial", trial, self._ids)
+        return _png(self._folders[trial], name)
+
+    def problem_image(self, problem: str, name: str) -> bytes:
+        """PNG bytes of a problem's measurement, reference, or a baseline's `picture`.
+
+        Raises UnknownNameError for an unknown problem, FolderError if there is no such picture.
+        """
+        known_names("problem", problem, self.problems["name"])
+        return _png(self.store.child(PROBLEMS, problem), name)
+
+    @property
+    def _ids(self) -> list[str]:
+        return list(self._trials_read[0].index)
+
+    @cached_property
+    def _trials_read(self) -> tuple[pd.DataFrame, list[str]]:
+        def read(name: str) -> tuple[Row | None, list[str]]:
+            row, complaints = read_trial(name, self._folders[name])
+            return row, [self._place(name, complaint) for complaint in complaints]
+
+        answers = _in_threads(read, self._folders)
+        rows = {name: row for name, (row, _) in answers.items() if row is not None}
+        said = [complaint for _, complaints in answers.values() for complaint in complaints]
+        return trial_table(rows), said
+
+    @cached_property
+    def _problems_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """Problems, baselines, complaints; problems known from trials alone come last."""
+        found: dict[str, Row] = {}
+        methods: list[Row] = []
+        said: list[str] = []
+        for folder in self.store.names(PROBLEMS):
+            try:
+                place = self.store.child(PROBLEMS, folder)
+                row = of_problems.read_problem(place, folder)
+            except (FolderError, OSError) as error:
+                said.append(
+                    f"{PROBLEMS}/{folder}/{PROBLEM}: left out ({reason_of(error, PROBLEM)})"
+                )
+                continue
+            found[row["name"]] = row
+            rows, complaints = of_problems.read_baselines(place, row["name"])
+            methods += rows
+            said += [f"{PROBLEMS}/{folder}/{complaint}" for complaint in complaints]
+        for trial, problem in self._trials_read[0]["problem"].drop_duplicates().items():
+            if problem not in found:
+                try:
+                    found[problem] = of_problems.read_problem(self._folders[str(trial)], problem)
+                except (FolderError, OSError):
+                    continue  # said with its trial
+        return (
+            of_problems.frame(list(found.values()), of_problems.PROBLEM_DTYPES),
+            of_problems.frame(methods, of_problems.BASELINE_DTYPES),
+            said,
+        )
+
+    def _read_traces(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
+        wanted = [ITERATION, *columns]
+        answers = _in_threads(lambda name: read_columns(self._folders[name], wanted), ids)
+        for name, (_, complaints) in answers.items():
+            said = self._trace_complaints.setdefault(name, {})
+            said |= {self._place(name, complaint): None for complaint in complaints}
+        return trace_frame({name: table for name, (table, _) in answers.items()}, wanted)
+
+    def _place(self, trial: str, complaint: str) -> str:
+        """A complaint with the trial's folder before it, where that is not the sweep's own."""
+        below = self._folders[trial].location.removeprefix(self.store.location).strip("/")
+        return f"{below}/{complaint}" if below else complaint
+
+
+def _in_threads(read: Callable[[str], Answer], names: Iterable[str]) -> dict[str, Answer]:
+    names = list(names)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return dict(zip(names, pool.map(read, names), strict=True))
+
+
+def _png(store: Store, name: str) -> bytes:
+    file = f"{name.removesuffix('.png')}.png"
+    if "/" in name or not store.exists(file):
+        there = [each for each in store.names() if each.endswith(".png")]
+        raise FolderError(f"{store}: no picture {name!r}; there are {', '.join(there) or 'none'}")
+    data = store.read(file)
+    if not data.startswith(_PNG_SIGNATURE):
+        raise FolderError(f"{store}/{file}: not a PNG")
+    return data

@@ -1,0 +1,38 @@
+"""Traces of many trials as one frame, an iteration a row."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from dipray.folder import read_trace
+from dipray.store import Store
+
+# a column of a trace in memory: whole iterations, and float64 with NaN for null
+ITERATION = "iteration"
+
+
+def read_columns(store: Store, columns: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """The columns of one trial's trace, of the types of `trace_frame`, and complaints."""
+    schema = pa.schema([(name, _type(name)) for name in columns])
+    try:
+        table, complaints = read_trace(store, columns)
+    except OSError as error:
+        return schema.empty_table(), [f"trace left out ({' '.join(str(error).split())})"]
+    return table.cast(schema), complaints
+
+
+def trace_frame(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> pd.DataFrame:
+    """Traces below each other: trial (categorical), then the columns; NaN where unknown."""
+    names = pd.Index(list(tables), dtype="str")
+    lengths = [table.num_rows for table in tables.values()]
+    codes = np.repeat(np.arange(len(tables)), lengths)
+    schema = pa.schema([(name, _type(name)) for name in columns])
+    joined = pa.concat_tables([schema.empty_table(), *tables.values()])
+    arrays = {name: joined[name].to_numpy(zero_copy_only=False) for name in columns}
+    return pd.DataFrame({"trial": pd.Categorical.from_codes(codes, names), **arrays})
+
+
+def _type(column: str) -> pa.DataType:
+    return pa.int64() if column == ITERATION else pa.float64()

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.names import UnknownNameError, known_names
-from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, looks
+from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, looks, merit
 from analysis.sweep import Sweep
 from dipray.errors import FolderError
 from dipray.store import Store
@@ -23,6 +23,7 @@ _SIZE = (7.5, 4.8)  # inches
 _LOG_COLUMNS = ("loss", "data_loss", "grad_norm")  # they span decades
 _PSNR_COLUMNS = ("psnr", "psnr_ema")  # that a known method's PSNR stands against
 _LABEL_GAP = 0.045  # least distance of two labels, as a share of the axes' height
+_GREY_POINTS = 500  # of a line that is there for comparison only
 _UNITS = {column.name: column.unit for column in COLUMNS}
 
 
@@ -72,14 +73,12 @@ def draw_curves(
     axes.set_xlabel("iteration")
     axes.set_ylabel(_title(column))
     axes.set_xscale("log" if log_x else "linear")
-    logarithmic = column in _LOG_COLUMNS if log_y is None else log_y
-    axes.set_yscale("log" if logarithmic else "linear")
+    logarithmic_y = column in _LOG_COLUMNS if log_y is None else log_y
+    axes.set_yscale("log" if logarithmic_y else "linear")
     _draw_lines(axes, data, x="iteration", y=column, trials=ours, most=most_labelled)
-    if not logarithmic:
-        _leave_out_extremes(axes, data[column])
     if column in _PSNR_COLUMNS:
         _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
-    _add_legend(figure, len(ours))
+    _add_legend(figure, ours)
     return figure
 
 
@@ -109,9 +108,8 @@ def draw_psnr_against_tv(
             for at, marker in ((int(path["psnr"].argmax()), "o"), (-1, "s")):
                 point = path.iloc[at]
                 axes.plot(point["tv"], point["psnr"], marker, color=colour, mec="white", zorder=4)
-    _leave_out_extremes(axes, data["psnr"])
     _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
-    _add_legend(figure, len(ours))
+    _add_legend(figure, ours, note="dot: best PSNR, square: last")
     return figure
 
 
@@ -168,22 +166,13 @@ def _draw_lines(
     paths = {str(trial): path for trial, path in data.groupby("trial", observed=True)}
     for trial, path in paths.items():
         if trial not in shown:
-            axes.plot(path[x], path[y], color=GREY, linewidth=0.6, zorder=1)
+            thinned = path.iloc[:: max(1, len(path) // _GREY_POINTS)]
+            axes.plot(thinned[x], thinned[y], color=GREY, linewidth=0.6, zorder=1)
     for trial, look in reversed(shown.items()):
         if trial in paths:
             path = paths[trial]
-            line = axes.plot(path[x], path[y], look.dash, color=look.colour, linewidth=1.3)
+            line = axes.plot(path[x], path[y], look.dash, color=look.colour, linewidth=1.1)
             line[0].set(label=look.label, zorder=3)
-
-
-def _leave_out_extremes(axes: Axes, values: pd.Series) -> None:
-    """Keep a fit that diverged from pressing all others flat against the top."""
-    if values.empty:
-        return
-    low, middle, high = values.quantile([0.01, 0.5, 1.0])
-    bottom = low - 2 * (middle - low)
-    if values.min() < bottom < high:
-        axes.set_ylim(bottom, high + 0.05 * (high - bottom))
 
 
 def _draw_methods(axes: Axes, sweep: Sweep, *, problem: str) -> None:
@@ -194,9 +183,8 @@ def _draw_methods(axes: Axes, sweep: Sweep, *, problem: str) -> None:
         axes.axhline(level, color=METHOD_GREY, linestyle=":", linewidth=1.0, zorder=2)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top)
-    height = -np.inf
-    for method, level in zip(methods["method"], methods["psnr"], strict=True):
-        height = max((level - bottom) / (top - bottom), height + _LABEL_GAP)
+    heights = _apart([(level - bottom) / (top - bottom) for level in methods["psnr"]])
+    for method, level, height in zip(methods["method"], methods["psnr"], heights, strict=True):
         axes.annotate(
             f"{method} {level:.2f}",
             xy=(1.0, height),
@@ -209,14 +197,26 @@ def _draw_methods(axes: Axes, sweep: Sweep, *, problem: str) -> None:
         )
 
 
-def _add_legend(figure: Figure, num_trials: int) -> None:
+def _apart(heights: list[float]) -> list[float]:
+    """Ascending heights in [0, 1], moved up, or down from the top, until they are a gap apart."""
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + _LABEL_GAP) if moved else height)
+    ceiling = 1.0
+    for place in reversed(range(len(moved))):
+        moved[place] = min(moved[place], ceiling)
+        ceiling = moved[place] - _LABEL_GAP
+    return moved
+
+
+def _add_legend(figure: Figure, trials: pd.DataFrame, *, note: str = "") -> None:
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
-    title = None
-    if num_trials > len(handles):
-        title = f"the best {len(handles)} of {num_trials}"
+    notes = [note] if note else []
+    if len(trials) > len(handles):
+        notes.insert(0, f"the best {len(handles)} of {len(trials)} by {merit(trials)}")
     figure.legend(
         handles[::-1],
         labels[::-1],
@@ -224,6 +224,6 @@ def _add_legend(figure: Figure, num_trials: int) -> None:
         ncols=2 if len(handles) > 3 else 1,
         fontsize="small",
         frameon=False,
-        title=title,
+        title="; ".join(notes) or None,
         title_fontsize="small",
     )

@@ -75,4 +75,4 @@ def _number_text(name: str, value: Any) -> str:
         return f"{value:,}"
     if name.startswith("psnr"):
         return f"{value:.2f}"
-    return f"{value:.1f}" if name == "seconds" else f"{value:.4g}"
+    return f"{value:.1f}" if name == "seconds" else f"{value:#.4g}"

@@ -21,7 +21,7 @@ def _tuple_from_list(value: object) -> object:
 
 
 class StrictModel(BaseModel):
-    """A frozen pydantic model whose errors are one ConfigError naming field, value and range."""
+    """A frozen pydantic model; making one raises ConfigError: field, value and what is allowed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -50,7 +50,6 @@ class FitConfig(StrictModel):
 
     The defaults are the denoising settings of Ulyanov et al. (CVPR 2018). A field that the chosen
     network, input or optimizer would ignore must stay at its default, so that no setting is silent.
-    Raises ConfigError.
     """
 
     net: Literal["skip", "unet", "encdec", "resunet", "convnext"] = Field(

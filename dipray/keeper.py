@@ -18,15 +18,15 @@ class Keeper:
         self.best: dict[str, Tensor] = {}
         self._best_value: dict[str, Tensor] = {}
         self._decay = ema_decay
-        self._started = False
+        self._started = torch.zeros((), dtype=torch.bool, device=blank.device)
 
     def follow(self, output: Tensor) -> None:
         """Take in the output of the next iteration, (1, C, H, W)."""
         finite = torch.isfinite(output).all()
         self.final = torch.where(finite, output, self.final)
-        average = output if not self._started else torch.lerp(output, self.ema, self._decay)
+        average = torch.where(self._started, torch.lerp(output, self.ema, self._decay), output)
         self.ema = torch.where(finite, average, self.ema)
-        self._started = True
+        self._started = self._started | finite
 
     def offer(self, column: str, image: Tensor, value: Tensor) -> None:
         """Keep a copy of `image` if `value` (0-dim) is the greatest yet; NaN never is."""

@@ -11,10 +11,7 @@ Metric = Literal["psnr_peak", "psnr_ema_peak", "loss"]
 
 
 class SweepConfig(StrictModel):
-    """How configurations are chosen, which fits are ended early, and what each may use.
-
-    Raises ConfigError.
-    """
+    """How configurations are chosen, which fits are ended early, and what each may use."""
 
     search: Literal["grid", "random", "optuna"] = Field(
         "grid", description="every combination, a random draw, or Optuna's TPE, for each picture"

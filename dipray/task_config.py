@@ -19,6 +19,23 @@ def _paths(value: object) -> object:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_paths)]
+
+
+class _Picture(StrictModel):
+    image: FilePath | None = Field(None, description="the damaged picture")
+    gt: FilePath | None = Field(None, description="its truth, to score against; optional")
+    clean: FilePath | None = Field(
+        None, description="instead of image: a clean picture that is damaged here and scored"
+    )
+
+
+class _Pictures(StrictModel):
+    image: FilePaths = Field((), description="the damaged pictures")
+    gt: FilePaths = Field((), description="their truths, in the same order; optional")
+    clean: FilePaths = Field(
+        (), description="instead of image: clean pictures that are damaged here and scored"
+    )
 
 
 class Damage(StrictModel):
@@ -43,18 +60,12 @@ class Damage(StrictModel):
     mask_seed: int = Field(0, ge=0, lt=2**63, description="inpaint: seed of the random mask")
 
 
-class TaskConfig(Damage):
+class TaskConfig(Damage, _Picture):  # Damage first puts its flags last
     """What is to be restored.
 
     Either `image` is the damaged picture (with `gt` its truth, if known), or `clean` is the truth
-    and the damage is made here: noise, a lower resolution or a mask. Raises ConfigError.
+    and the damage is made here: noise, a lower resolution or a mask.
     """
-
-    image: FilePath | None = Field(None, description="the damaged picture")
-    gt: FilePath | None = Field(None, description="its truth, to score against; optional")
-    clean: FilePath | None = Field(
-        None, description="instead of image: a clean picture that is damaged here and scored"
-    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -79,6 +90,16 @@ class TaskConfig(Damage):
         if masks != (self.task == "inpaint"):
             what = "needs mask or mask_share" if self.task == "inpaint" else "takes no mask"
             raise ConfigError(f"mask: {self.task} {what} (one of the two)", field="mask")
+        for field, used, by in (
+            ("noise_seed", self.noise_sigma is not None, "noise_sigma"),
+            ("mask_seed", self.mask_share is not None, "mask_share"),
+            ("kernel", self.task == "superres", "task superres"),
+        ):
+            value = getattr(self, field)
+            if not used and value != type(self).model_fields[field].default:
+                raise ConfigError(
+                    f"{field}={value!r}: has no effect here; it is used with {by}", field=field
+                )
         return self
 
     @property
@@ -89,17 +110,12 @@ class TaskConfig(Damage):
         return path
 
 
-FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_paths)]
+class PicturesConfig(Damage, _Pictures):
+    """The same damage to several pictures.
 
-
-class PicturesConfig(Damage):
-    """The same damage to several pictures; raises ConfigError."""
-
-    image: FilePaths = Field((), description="the damaged pictures")
-    gt: FilePaths = Field((), description="their truths, in the same order; optional")
-    clean: FilePaths = Field(
-        (), description="instead of image: clean pictures that are damaged here and scored"
-    )
+    Either `image` are damaged pictures (with `gt` their truths, if known), or `clean` are the
+    truths and the damage is made here: noise, a lower resolution or a mask.
+    """
 
     def tasks(self) -> list[TaskConfig]:
         """One task for each picture; raises ConfigError where the lists do not match."""

@@ -15,7 +15,7 @@ import dipray
 from dipray.baselines import baselines
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import PROBLEM, read_outcome, safe_name
+from dipray.folder import PROBLEM, is_finished, read_outcome, safe_name
 from dipray.images import encode_png
 from dipray.problem import Problem
 from dipray.recorder import describe_problem

@@ -1,0 +1,1 @@
+"""Studies, one a file, and the command line."""

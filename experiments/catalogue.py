@@ -1,0 +1,67 @@
+"""`dipray list`: everything that a setting may name, from the tables that define it."""
+
+from collections.abc import Callable, Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from dipray.models import NETWORKS
+from dipray.operators import KERNELS
+from dipray.optim import LR_SCHEDULES, OPTIMIZERS
+from dipray.tasks import TASKS
+from dipray.trace import COLUMNS
+from experiments.commands import ListCommand
+
+Row = tuple[str, str]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+def _networks() -> Iterable[Row]:
+    return ((name, _first_line(network)) for name, network in NETWORKS.items())
+
+
+def _optimizers() -> Iterable[Row]:
+    yield from ((name, "") for name in OPTIMIZERS)
+    yield "lr_schedule", ", ".join(LR_SCHEDULES)
+
+
+def _spaces() -> Iterable[Row]:
+    from search_spaces import SPACES
+
+    for name, space in SPACES.items():
+        searches = "random, optuna" if space.grid is None else "grid, random, optuna"
+        yield name, f"{space.question} ({searches})"
+
+
+def _tasks() -> Iterable[Row]:
+    yield from ((name, _first_line(task)) for name, task in TASKS.items())
+    yield "kernel", ", ".join(KERNELS)
+
+
+def _columns() -> Iterable[Row]:
+    return ((column.name, f"{column.meaning} [{column.unit}]") for column in COLUMNS)
+
+
+LISTS: dict[str, Callable[[], Iterable[Row]]] = {
+    "networks": _networks,
+    "optimizers": _optimizers,
+    "spaces": _spaces,
+    "tasks": _tasks,
+    "columns": _columns,
+}
+
+
+def run_list(command: ListCommand) -> int:
+    """Print one list, or all."""
+    console = Console()
+    for title, rows in LISTS.items():
+        if command.what in ("all", title):
+            table = Table(title, "", box=None, pad_edge=False, title_justify="left")
+            for name, meaning in rows():
+                table.add_row(name, meaning)
+            console.print(table)
+            console.print()
+    return 0

@@ -1,0 +1,80 @@
+"""The command line: `dipray fit`, `sweep`, `show` and `list`.
+
+Only what parsing needs is imported here, so that --help answers at once.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from dipray.errors import ConfigError, DiprayError
+from experiments.commands import FitCommand, ListCommand, ShowCommand, SweepCommand
+
+Command = (
+    Annotated[FitCommand, tyro.conf.subcommand("fit")]
+    | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
+    | Annotated[ShowCommand, tyro.conf.subcommand("show")]
+    | Annotated[ListCommand, tyro.conf.subcommand("list")]
+)
+
+DESCRIPTION = """Deep Image Prior: restore a picture by fitting an untrained network to it.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. --debug shows the traceback of an error."""
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        command = tyro.cli(
+            Command,
+            prog="dipray",
+            description=DESCRIPTION,
+            args=arguments,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+        )
+        sys.exit(_run(command))
+    except DiprayError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"dipray: {error}", file=sys.stderr)
+        sys.exit(USAGE if isinstance(error, ConfigError) else FAILED)
+    except BrokenPipeError:
+        # whoever read our output has closed it; Python must not try to flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("dipray: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _run(command: Command) -> int:
+    match command:
+        case FitCommand():
+            from experiments.fit import run_fit
+
+            return run_fit(command)
+        case SweepCommand():
+            from experiments.sweep import run_sweep_command
+
+            return run_sweep_command(command)
+        case ShowCommand():
+            from experiments.show import run_show
+
+            return run_show(command)
+        case ListCommand():
+            from experiments.catalogue import run_list
+
+            return run_list(command)
+
+
+if __name__ == "__main__":
+    main()

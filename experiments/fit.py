@@ -1,0 +1,102 @@
+"""`dipray fit`: one fit into a folder, with a progress bar."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dipray.config import FitConfig
+from dipray.errors import FolderError
+from dipray.folder import CONFIG, PROBLEM, is_finished, read_outcome, trial_id
+from dipray.loop import Fit
+from dipray.problem import Problem
+from dipray.recorder import Recorder
+from dipray.store import Store
+from dipray.tasks import build_problem
+from dipray.trace import Summary
+from experiments.commands import FitCommand
+
+BLOCK = 25  # iterations between two looks at the progress
+
+
+def run_fit(command: FitCommand) -> int:
+    """Fit, save, and say in a few lines what came out."""
+    console = Console()
+    problem = build_problem(command.problem)
+    identity = trial_id(problem.name, problem.fingerprint(), command.config)
+    store = Store(command.save_dir or f"runs/{identity}")
+    if _holds_this(store, problem, command.config, overwrite=command.overwrite):
+        console.print(f"{store} holds this very fit already; --overwrite runs it again")
+    else:
+        fit_into(store, problem, command.config, console)
+    for line in describe(read_outcome(store)):
+        console.print(line, highlight=False)
+    console.print(f"folder     {store}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite: bool) -> bool:
+    """Whether this fit is there, finished; raises FolderError if another result is."""
+    if not store.names() or overwrite:
+        return False
+    same = (
+        store.exists(CONFIG)
+        and store.exists(PROBLEM)
+        and store.read_json(CONFIG) == config.to_dict()
+        and store.read_json(PROBLEM).get("fingerprint") == problem.fingerprint()
+    )
+    if not same:
+        raise FolderError(f"{store} holds something else; choose another --save-dir")
+    return is_finished(store)
+
+
+def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console) -> None:
+    """Run a fit and record it, showing its progress; Ctrl-C leaves a whole folder."""
+    fit = Fit(problem, config)
+    recorder = Recorder(store, fit)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[quality]}"),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(problem.name, total=config.iterations, quality="")
+        try:
+            for block in fit.blocks(BLOCK):
+                recorder.add(block)
+                progress.update(task, completed=fit.iteration, quality=_quality(recorder.summary))
+        except BaseException:
+            if fit.outcome is None:
+                recorder.end("INTERRUPTED")
+            raise
+
+
+def _quality(summary: Summary) -> str:
+    values = summary.values
+    if values["psnr"] == values["psnr"]:
+        return f"PSNR {values['psnr']:.2f} dB, average {values['psnr_ema']:.2f} dB"
+    return f"loss {values['loss']:.3g}"
+
+
+def describe(outcome: dict[str, object]) -> list[str]:
+    """What a fit came to, in lines for a terminal."""
+
+    def number(name: str, digits: int = 2) -> str:
+        value = outcome.get(name)
+        return f"{value:.{digits}f}" if isinstance(value, float) else "-"
+
+    by = f" by {outcome['stopped_by']}" if outcome.get("stopped_by") else ""
+    lines = [
+        f"outcome    {outcome['outcome']}{by} after {outcome.get('iterations_run')} iterations, "
+        f"{number('seconds', 1)} s",
+        f"loss       {number('loss_final', 6)}",
+    ]
+    if outcome.get("psnr_peak") is not None:
+        for title, prefix in (("output ", "psnr"), ("average", "psnr_ema")):
+            at = outcome.get("iteration_peak" if prefix == "psnr" else "iteration_ema_peak")
+            lines.append(
+                f"{title}    {number(f'{prefix}_peak')} dB at iteration {at}, "
+                f"{number(f'{prefix}_final')} dB at the end"
+            )
+    return lines

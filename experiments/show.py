@@ -1,0 +1,31 @@
+"""`dipray show`: the leaderboard of a folder."""
+
+from rich.console import Console
+
+from analysis import Sweep, iterations_saved, leaderboard, load_sweep
+from analysis.render import leaderboard_table
+from experiments.commands import ShowCommand
+
+
+def run_show(command: ShowCommand) -> int:
+    """Print a leaderboard for each picture, and what could not be read."""
+    sweep = load_sweep(command.run)
+    show(sweep, Console(), metric=command.metric, top=command.top)
+    return 0
+
+
+def show(sweep: Sweep, console: Console, *, metric: str | None = None, top: int = 20) -> None:
+    """Leaderboards, the iterations that a scheduler saved, and what was left out."""
+    metric = metric or sweep.asked.get("metric") or "psnr_peak"
+    if metric == "loss":
+        metric = "loss_final"
+    console.print(leaderboard_table(leaderboard(sweep, metric=metric, top=top)))
+    saved = iterations_saved(sweep)
+    if saved["saved"]:
+        console.print(
+            f"early stopping saved {saved['saved']:,} of {saved['planned']:,} iterations "
+            f"({saved['share']:.0%})",
+            highlight=False,
+        )
+    for line in sweep.left_out:
+        console.print(f"left out: {line}", style="yellow", markup=False)

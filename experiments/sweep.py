@@ -1,0 +1,72 @@
+"""`dipray sweep`: a sweep over the pictures and the space that the flags name."""
+
+from rich.console import Console
+
+from analysis import load_sweep, write_tables
+from dipray.errors import ConfigError
+from dipray.folder import safe_name
+from dipray.problem import Problem
+from dipray.store import Store
+from dipray.sweep import Space, read_grid, run_sweep
+from dipray.task_config import TaskConfig
+from dipray.tasks import build_problem
+from experiments.commands import SweepCommand
+from experiments.live import LiveTable
+from experiments.show import show
+from search_spaces import SPACES
+
+
+def run_sweep_command(command: SweepCommand) -> int:
+    """Run what is not finished yet, then print and save the tables."""
+    console = Console()
+    space = choose_space(command)
+    problems = name_apart(command.problem.tasks())
+    store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
+    result = run_sweep(
+        problems,
+        space,
+        store,
+        base=command.config,
+        config=command.sweep,
+        callbacks=[LiveTable(console, metric=command.sweep.metric, mode=command.sweep.mode)],
+    )
+    sweep = load_sweep(store)
+    write_tables(sweep)
+    show(sweep, console)
+    console.print(
+        f"{result.run} trials run, {result.kept} kept from before, {result.failed} failed; "
+        f"tables and pictures in {store}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def choose_space(command: SweepCommand) -> Space:
+    """The named space or the grid file; raises ConfigError unless exactly one is given."""
+    if (command.space is None) == (command.grid is None):
+        raise ConfigError("give a space: either --space NAME (see dipray list) or --grid FILE")
+    if command.grid is not None:
+        return read_grid(command.grid)
+    named = SPACES.get(str(command.space))
+    if named is None:
+        raise ConfigError(f"space={command.space!r}: there are {', '.join(SPACES)}", field="space")
+    space = named.for_search(command.sweep.search)
+    if space is None:
+        raise ConfigError(
+            f"space={command.space!r}: has no grid; write --search optuna or --search random",
+            field="search",
+        )
+    return space
+
+
+def name_apart(tasks: list[TaskConfig]) -> list[Problem]:
+    """The problems, named after their files; files of the same name get a number behind it."""
+    taken: dict[str, int] = {}
+    problems = []
+    for task in tasks:
+        stem = safe_name(task.source.stem)
+        taken[stem] = taken.get(stem, 0) + 1
+        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+        problems.append(build_problem(task, name=name))
+    return problems

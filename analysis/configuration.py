@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from analysis.trials import SETTINGS
@@ -18,7 +19,7 @@ def setting_text(value: object) -> str:
         return "/".join(setting_text(each) for each in value)
     if pd.isna(value):  # type: ignore[call-overload]
         return "auto"
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from analysis.sweep import Sweep
+from analysis.sweep import TRIALS, Sweep
 from analysis.trials import read_config, reason_of
 from dipray.errors import DiprayError, FolderError
 from dipray.folder import CONFIG
 from dipray.store import Store
 
 SWEEP = "sweep.json"
-TRIALS = "trials"
 
 
 def load_sweep(location: str | Path | Store) -> Sweep:
@@ -22,22 +21,23 @@ def load_sweep(location: str | Path | Store) -> Sweep:
     """
     store = location if isinstance(location, Store) else Store(location)
     try:
-        names = store.names()
+        names, trials = store.names(), store.names(TRIALS)
     except OSError as error:
         raise FolderError(f"{store}: cannot be listed ({reason_of(error)})") from None
     if SWEEP in names or TRIALS in names:
-        return _sweep(store, has_description=SWEEP in names)
+        return _sweep(store, trials, has_description=SWEEP in names)
     if CONFIG in names:
         try:
             read_config(store)
         except DiprayError as error:
             raise FolderError(f"{store}: neither a sweep nor a fit ({error})") from None
-        return Sweep(store, folders={Path(store.location).name: store})
+        name = Path(store.location.partition("?")[0]).name  # s3://bucket/name?region=...
+        return Sweep(store, folders={name: store})
     what = "holds neither a sweep nor a fit" if names else "is empty, or not a folder"
     raise FolderError(f"{store}: {what}; give a folder with {SWEEP}, {TRIALS} or {CONFIG}")
 
 
-def _sweep(store: Store, *, has_description: bool) -> Sweep:
+def _sweep(store: Store, trials: list[str], *, has_description: bool) -> Sweep:
     asked: dict[str, Any] = {}
     folders: dict[str, Store] = {}
     left_out = []
@@ -49,7 +49,7 @@ def _sweep(store: Store, *, has_description: bool) -> Sweep:
             asked = read
         except FolderError as error:
             left_out.append(f"{SWEEP}: left out ({reason_of(error, SWEEP)})")
-    for name in store.names(TRIALS):
+    for name in trials:
         try:
             folders[name] = store.child(TRIALS, name)
         except FolderError as error:

@@ -19,7 +19,8 @@ from dipray.errors import FolderError
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES, COLUMNS
 
-_SIZE = (7.5, 4.8)  # inches
+_SIZE = (7.5, 3.7)  # inches, the legend apart
+_LEGEND_LINE = 0.18  # inches
 _LOG_COLUMNS = ("loss", "data_loss", "grad_norm")  # they span decades
 _PSNR_COLUMNS = ("psnr", "psnr_ema")  # that a known method's PSNR stands against
 _LABEL_GAP = 0.045  # least distance of two labels, as a share of the axes' height
@@ -214,6 +215,9 @@ def _add_legend(figure: Figure, trials: pd.DataFrame, *, note: str = "") -> None
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
+    ncols = 2 if len(handles) > 3 else 1
+    lines = max(label.count("\n") + 1 for label in labels) * -(-len(labels) // ncols) + 1
+    figure.set_size_inches(_SIZE[0], _SIZE[1] + lines * _LEGEND_LINE)
     notes = [note] if note else []
     if len(trials) > len(handles):
         notes.insert(0, f"the best {len(handles)} of {len(trials)} by {merit(trials)}")
@@ -221,7 +225,7 @@ def _add_legend(figure: Figure, trials: pd.DataFrame, *, note: str = "") -> None
         handles[::-1],
         labels[::-1],
         loc="outside lower center",
-        ncols=2 if len(handles) > 3 else 1,
+        ncols=ncols,
         fontsize="small",
         frameon=False,
         title="; ".join(notes) or None,

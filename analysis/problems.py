@@ -10,6 +10,7 @@ from dipray.errors import FolderError
 from dipray.folder import PROBLEM
 from dipray.store import Store
 
+PROBLEMS = "problems"
 BASELINES = "baselines.json"
 PROBLEM_DTYPES = {
     "name": "str",
@@ -26,6 +27,31 @@ BASELINE_DTYPES = {
     "seconds": "float64",
     "picture": "str",
 }
+
+
+def read_problems(
+    store: Store,
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Of a sweep's folder: problem's name -> its row, the baselines' rows, and complaints."""
+    problems: dict[str, dict[str, Any]] = {}
+    methods: list[dict[str, Any]] = []
+    said: list[str] = []
+    try:
+        folders = store.names(PROBLEMS)
+    except OSError as error:
+        return problems, methods, [f"{PROBLEMS}: left out ({reason_of(error)})"]
+    for folder in folders:
+        try:
+            place = store.child(PROBLEMS, folder)
+            problem = read_problem(place, folder)
+        except (FolderError, OSError) as error:
+            said.append(f"{PROBLEMS}/{folder}/{PROBLEM}: left out ({reason_of(error, PROBLEM)})")
+            continue
+        problems[problem["name"]] = problem
+        rows, complaints = read_baselines(place, problem["name"])
+        methods += rows
+        said += [f"{PROBLEMS}/{folder}/{complaint}" for complaint in complaints]
+    return problems, methods, said
 
 
 def read_problem(store: Store, folder: str) -> dict[str, Any]:
@@ -78,7 +104,7 @@ def read_baselines(store: Store, problem: str) -> tuple[list[dict[str, Any]], li
     return rows, complaints
 
 
-def frame(rows: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+def row_table(rows: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
     """Rows as a table: the columns of `dtypes` first, then others in order of appearance."""
     names = dict.fromkeys([*dtypes, *(name for row in rows for name in row)])
     columns = {

@@ -1,5 +1,6 @@
 """Sweep: the folder of a sweep as tables, each read when it is first asked for."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -7,16 +8,22 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from analysis import problems as of_problems
 from analysis.names import known_names
+from analysis.problems import (
+    BASELINE_DTYPES,
+    PROBLEM_DTYPES,
+    PROBLEMS,
+    read_problem,
+    read_problems,
+    row_table,
+)
 from analysis.traces import ITERATION, read_columns, trace_frame
-from analysis.trials import Row, read_trial, reason_of, trial_table
+from analysis.trials import Row, read_trial, trial_table
 from dipray.errors import FolderError
-from dipray.folder import PROBLEM
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
-PROBLEMS = "problems"
+TRIALS = "trials"
 _THREADS = 16  # most of the time goes into waiting for files, all the more with object storage
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -131,32 +138,15 @@ class Sweep:
     @cached_property
     def _problems_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
         """Problems, baselines, complaints; problems known from trials alone come last."""
-        found: dict[str, Row] = {}
-        methods: list[Row] = []
-        said: list[str] = []
-        for folder in self.store.names(PROBLEMS):
-            try:
-                place = self.store.child(PROBLEMS, folder)
-                row = of_problems.read_problem(place, folder)
-            except (FolderError, OSError) as error:
-                said.append(
-                    f"{PROBLEMS}/{folder}/{PROBLEM}: left out ({reason_of(error, PROBLEM)})"
-                )
-                continue
-            found[row["name"]] = row
-            rows, complaints = of_problems.read_baselines(place, row["name"])
-            methods += rows
-            said += [f"{PROBLEMS}/{folder}/{complaint}" for complaint in complaints]
-        for trial, problem in self._trials_read[0]["problem"].drop_duplicates().items():
+        found, methods, complaints = read_problems(self.store)
+        for trial, problem in self._trials_read[0]["problem"].items():
             if problem not in found:
-                try:
-                    found[problem] = of_problems.read_problem(self._folders[str(trial)], problem)
-                except (FolderError, OSError):
-                    continue  # said with its trial
+                with contextlib.suppress(FolderError, OSError):  # said with its trial
+                    found[problem] = read_problem(self._folders[str(trial)], problem)
         return (
-            of_problems.frame(list(found.values()), of_problems.PROBLEM_DTYPES),
-            of_problems.frame(methods, of_problems.BASELINE_DTYPES),
-            said,
+            row_table(list(found.values()), PROBLEM_DTYPES),
+            row_table(methods, BASELINE_DTYPES),
+            complaints,
         )
 
     def _read_traces(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
@@ -169,8 +159,8 @@ class Sweep:
 
     def _place(self, trial: str, complaint: str) -> str:
         """A complaint with the trial's folder before it, where that is not the sweep's own."""
-        below = self._folders[trial].location.removeprefix(self.store.location).strip("/")
-        return f"{below}/{complaint}" if below else complaint
+        is_single = self._folders[trial] is self.store
+        return complaint if is_single else f"{TRIALS}/{trial}/{complaint}"
 
 
 def _in_threads(read: Callable[[str], Answer], names: Iterable[str]) -> dict[str, Answer]:

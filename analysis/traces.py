@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from dipray.folder import read_trace
+from analysis.trials import reason_of
+from dipray.folder import TRACE, read_trace
 from dipray.store import Store
 
-# a column of a trace in memory: whole iterations, and float64 with NaN for null
 ITERATION = "iteration"
 
 
@@ -19,7 +19,7 @@ def read_columns(store: Store, columns: Sequence[str]) -> tuple[pa.Table, list[s
     try:
         table, complaints = read_trace(store, columns)
     except OSError as error:
-        return schema.empty_table(), [f"trace left out ({' '.join(str(error).split())})"]
+        return schema.empty_table(), [f"{TRACE}: left out ({reason_of(error)})"]
     return table.cast(schema), complaints
 
 
@@ -35,4 +35,5 @@ def trace_frame(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> pd.Da
 
 
 def _type(column: str) -> pa.DataType:
+    """What a column is in memory: whole iterations, and float64 with NaN for null."""
     return pa.int64() if column == ITERATION else pa.float64()

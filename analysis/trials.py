@@ -8,7 +8,7 @@ import pandas as pd
 
 from dipray.config import FitConfig
 from dipray.errors import DiprayError, FolderError
-from dipray.folder import CONFIG, OUTCOME, PROBLEM, RUNNING, read_outcome, read_trace
+from dipray.folder import CONFIG, OUTCOME, PROBLEM, RUNNING, TRACE, read_outcome, read_trace
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES, Summary
 
@@ -136,7 +136,7 @@ def _computed_numbers(store: Store) -> tuple[Row, list[str]]:
     try:
         table, complaints = read_trace(store)
     except OSError as error:
-        return summary.outcome_row(), [f"trace left out ({reason_of(error)})"]
+        return summary.outcome_row(), [f"{TRACE}: left out ({reason_of(error)})"]
     summary.update(
         {name: table[name].cast("float64").to_numpy(zero_copy_only=False) for name in COLUMN_NAMES}
     )

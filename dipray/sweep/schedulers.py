@@ -1,5 +1,6 @@
 """Schedulers: which fits are ended early, each compared with fits of its own picture only."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -41,6 +42,7 @@ def _median(config: SweepConfig) -> TrialScheduler:
         mode=config.mode,
         grace_period=config.grace_period,
         min_samples_required=3,
+        min_time_slice=math.inf,  # or it would pause fits to make room for others
     )
 
 

@@ -1,0 +1,114 @@
+import pytest
+from ray.tune.search import Searcher
+
+from dipray.config import FitConfig
+from dipray.errors import ConfigError
+from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture
+from dipray.sweep.space import as_define_by_run
+
+BASE = FitConfig(depth=2, features=4, iterations=10)
+PICTURES = [Picture("a", "fa", 32, 32, True), Picture("b", "fb", 16, 16, True)]
+
+
+def make(space, *, num_samples=4, known=None, seed=0, pictures=PICTURES):
+    return OptunaPerPicture(
+        as_define_by_run(space),
+        pictures,
+        BASE,
+        metric="psnr_peak",
+        mode="max",
+        num_samples=num_samples,
+        seed=seed,
+        known=known or {},
+    )
+
+
+def run_out(search):
+    """Ask until it is finished, reporting lr as the metric."""
+    configs = []
+    while (config := search.suggest(str(len(configs)))) != Searcher.FINISHED:
+        result = {"psnr_peak": config["lr"], "training_iteration": 1}
+        search.on_trial_result(str(len(configs)), result)
+        search.on_trial_complete(str(len(configs)), result)
+        configs.append(config)
+    return configs
+
+
+def test_a_plan_checks_the_picture():
+    plan = PICTURES[0].plan(BASE, {"lr": 0.1})
+    assert plan.tune_config() == {"lr": 0.1, "problem": "a", "trial": plan.trial}
+    with pytest.raises(ConfigError, match="depth=5: too deep for a picture of 32x32"):
+        PICTURES[0].plan(BASE, {"depth": 5})
+
+
+def test_the_same_point_on_two_pictures_is_two_trials():
+    plans = [picture.plan(BASE, {"lr": 0.1}) for picture in PICTURES]
+    assert plans[0].trial != plans[1].trial
+
+
+def test_early_stopping_on_psnr_needs_the_truth():
+    blind = Picture("c", "fc", 32, 32, False)
+    with pytest.raises(ConfigError, match="needs the truth"):
+        blind.plan(BASE, {"stop": "psnr"})
+
+
+def test_a_list_is_run_in_order():
+    plans = [PICTURES[0].plan(BASE, {"lr": lr}) for lr in (0.1, 0.2)]
+    search = ListSearch(plans)
+    assert len(search) == 2
+    assert [search.suggest("x")["lr"], search.suggest("y")["lr"]] == [0.1, 0.2]
+    assert search.suggest("z") == Searcher.FINISHED
+
+
+def test_every_picture_gets_its_samples():
+    configs = run_out(make({"lr": [0.001 * i for i in range(1, 30)]}))
+    assert [config["problem"] for config in configs] == ["a", "b"] * 4
+    assert len({config["trial"] for config in configs}) == 8
+
+
+def test_the_seed_repeats_the_search():
+    space = {"lr": [0.001 * i for i in range(1, 30)]}
+    assert run_out(make(space)) == run_out(make(space))
+    assert run_out(make(space)) != run_out(make(space, seed=9))
+
+
+def test_tpe_learns_each_picture_by_itself():
+    from ray import tune
+
+    configs = run_out(make({"lr": tune.uniform(0.001, 1.0)}, num_samples=40))
+    late = [config["lr"] for config in configs[-20:]]
+    early = [config["lr"] for config in configs[:20]]
+    assert sum(late) / 20 > sum(early) / 20 + 0.2
+
+
+def test_finished_trials_count_and_are_told():
+    space = {"lr": [0.1, 0.2, 0.3]}
+    done = run_out(make(space, num_samples=2, pictures=PICTURES[:1]))
+    known = {"a": {config["trial"]: config["lr"] for config in done}}
+    more = run_out(make(space, num_samples=3, known=known, pictures=PICTURES[:1]))
+    assert len(more) == 1
+    assert more[0]["trial"] not in known["a"]
+
+
+def test_a_space_that_is_used_up_ends_the_search():
+    search = make({"lr": [0.1, 0.2]}, num_samples=10, pictures=PICTURES[:1])
+    assert sorted(config["lr"] for config in run_out(search)) == [0.1, 0.2]
+
+
+def test_points_that_do_not_fit_are_drawn_again():
+    configs = run_out(make({"lr": [0.1, 0.2, 0.3], "depth": [2, 9]}, num_samples=3))
+    assert len(configs) == 6
+    assert {config["depth"] for config in configs} == {2}
+
+
+def test_a_space_without_a_valid_point_is_an_error():
+    with pytest.raises(ConfigError, match="no configuration that fits: depth=9"):
+        make({"lr": [0.1], "depth": 9}).suggest("0")
+
+
+def test_a_search_pickles_after_it_was_asked():
+    import pickle
+
+    search = make({"lr": [0.1, 0.2, 0.3]})
+    search.suggest("0")
+    assert len(pickle.loads(pickle.dumps(search))) == 7

@@ -1,11 +1,13 @@
 """What tells the trials of a sweep apart: the settings that vary, and their values as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.trials import SETTINGS
+from dipray.config import FitConfig
 
 
 def varying_settings(trials: pd.DataFrame) -> list[str]:
@@ -24,6 +26,18 @@ def setting_text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def label(row: pd.Series, settings: Iterable[str]) -> str:
-    """A trial in words: `net=skip, lr=0.01`."""
-    return ", ".join(f"{name}={setting_text(row[name])}" for name in settings)
+def label(row: Mapping[str, Any] | pd.Series, settings: Iterable[str]) -> str:
+    """A trial in words, `skip, features 32, sgd, lr 0.1, momentum 0.9`.
+
+    Names go without saying where the value is a word; what is off by default and off here is left
+    out.
+    """
+    words = []
+    for name in settings:
+        value = row[name]
+        off = not isinstance(value, tuple) and (pd.isna(value) or not value)
+        if off and not FitConfig.model_fields[name].default:
+            continue
+        text = setting_text(value)
+        words.append(text if isinstance(value, str) else f"{name} {text}")
+    return ", ".join(words)

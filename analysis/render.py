@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis.configuration import setting_text
+from analysis.configuration import label
 from analysis.leaderboard import SHOWN
 from analysis.trials import SETTINGS, is_count
 
@@ -46,26 +46,31 @@ def _of_problem(problem: str, rows: pd.DataFrame) -> Table:
         pad_edge=False,
     )
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column(Text(" · ".join(settings) or "method"), overflow="fold", ratio=1)
+    table.add_column("configuration" if settings else "method", overflow="fold", ratio=1)
     for name in numbers:
         table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
-    table.add_column("ended by", no_wrap=True, overflow="ellipsis", max_width=16)
-    table.add_column("iterations", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("ended by, at", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("s", justify="right", no_wrap=True)
     for row in rows.to_dict("records"):
         is_method = pd.isna(row["trial"])
-        words = " · ".join(setting_text(row[name]) for name in settings)
+        words = label(row, settings)
         cells = [
             str(row["rank"]),
             row["method"] if is_method or not settings else words,
             *(_number_text(name, row[name]) for name in numbers),
-            _MISSING if is_method else row["ended_by"],
-            _number_text("iterations_run", row["iterations_run"]),
+            _MISSING if is_method else _end_text(row),
             _number_text("seconds", row["seconds"]),
         ]
         # as Text, since brackets in a name are no markup
         table.add_row(*(Text(cell) for cell in cells), style=_METHOD_STYLE if is_method else None)
     return table
+
+
+def _end_text(row: dict[str, Any]) -> str:
+    """`asha 200`: the iterations before the words of a failure, which may be cut off."""
+    run = _number_text("iterations_run", row["iterations_run"])
+    who, _, reason = row["ended_by"].partition(":")
+    return f"{who} {run}{reason and ':'}{reason}"
 
 
 def _number_text(name: str, value: Any) -> str:

@@ -56,7 +56,7 @@ def non_local_means(problem: Problem) -> Tensor:
         fast_mode=False,
         channel_axis=-1,
     )
-    return _tensor(clean)
+    return _tensor(clean.reshape(noisy.shape))  # it drops the channel of a gray picture
 
 
 def bicubic(problem: Problem) -> Tensor:

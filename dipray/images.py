@@ -13,7 +13,7 @@ import numpy as np
 import png
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from dipray.errors import ImageError
@@ -66,7 +66,7 @@ def read_picture(path: str | Path) -> Picture:
         raise ImageError(f"{path}: {error}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: too large; at most {MAX_PIXELS:,} pixels are read") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(f"{path}: not a picture that can be read (PNG, JPEG, TIFF...)") from None
     except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -79,13 +79,13 @@ def _decode(data: bytes) -> Picture:
             raise ImageError(
                 f"{image.width}x{image.height} pixels; at most {MAX_PIXELS:,} pixels are read"
             )
-        if getattr(image, "n_frames", 1) > 1:
-            raise ImageError(f"holds {image.n_frames} frames; give one still picture")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise ImageError(f"holds {frames} frames; give one still picture")
         deep_png = data.startswith(_PNG_SIGNATURE) and data[_PNG_DEPTH_OFFSET] == 16
         values = _values_of_deep_png(image, data) if deep_png else _values(image)
-    values = np.ascontiguousarray(values)
     bits: Literal[8, 16] = 16 if values.dtype == np.uint16 else 8
-    scaled = values.astype(np.float32) / (65535 if bits == 16 else 255)
+    scaled = np.ascontiguousarray(values, np.float32) / (65535 if bits == 16 else 255)
     planes = torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
     has_alpha = planes.shape[1] in (2, 4)
     pixels = planes[:, :-1].contiguous() if has_alpha else planes

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dipray.config import FitConfig
 from dipray.folder import (
     CONFIG,
+    FAILED,
     OUTCOME,
     PROBLEM,
     PROVENANCE,
@@ -34,6 +36,15 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
         "fingerprint": problem.fingerprint(),
         "origin": dict(problem.origin),
     }
+
+
+def record_failure(store: Store, config: FitConfig, problem_name: str, *, reason: str) -> None:
+    """Leave the folder of a fit that could not begin."""
+    for stale in (OUTCOME, STOPPED, TRACE):
+        store.remove(stale)
+    store.write_json(CONFIG, config.to_dict())
+    store.write_json(PROBLEM, {"name": problem_name})
+    store.write_json(OUTCOME, {"outcome": FAILED, "reason": reason})
 
 
 class Recorder:

@@ -581,7 +581,7 @@ def test_curves_name_the_best_trials_and_the_methods(sweep):
     (axes,) = figure.axes
     best = leaderboard(sweep).query("problem == 'soft' and trial.notna()").iloc[0]
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [f"net={best['net']}"]
+    assert [text.get_text() for text in legend.get_texts()] == [best["net"]]
     assert legend.get_title().get_text() == "the best 1 of 2 by psnr_peak"
     assert axes.get_xscale() == "log"
     assert axes.get_ylabel() == "psnr (dB)"

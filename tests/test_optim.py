@@ -60,6 +60,9 @@ def test_line_search_of_lbfgs():
     assert loss(path[-1]) < 1e-6
     losses = [loss(position) for position in path]
     assert losses == sorted(losses, reverse=True)
+    config = FitConfig(optimizer="lbfgs", line_search="strong_wolfe")
+    (group,) = make_optimizer([nn.Parameter(torch.ones(2))], config).param_groups
+    assert group["line_search_fn"] == "strong_wolfe"
 
 
 def test_an_iteration_of_lbfgs_is_one_update():

@@ -80,7 +80,9 @@ def test_a_users_own_function():
 
 
 def test_all_floats_become_float32():
-    problem = Problem(Y.double(), reference=Y.half(), weight=Y[:, :1] > 0.5, alpha=Y[:, :1].double())
+    problem = Problem(
+        Y.double(), reference=Y.half(), weight=Y[:, :1] > 0.5, alpha=Y[:, :1].double()
+    )
     for tensor in (problem.y, problem.reference, problem.weight, problem.alpha):
         assert tensor.dtype == torch.float32
 

@@ -11,7 +11,7 @@ from dipray.images import read_picture
 from dipray.loop import Fit, fit
 from dipray.operators import Downsample
 from dipray.problem import Problem
-from dipray.recorder import Recorder
+from dipray.recorder import Recorder, record_failure
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
@@ -235,6 +235,17 @@ def test_parts_are_written_as_rows_pile_up(store, problem, tiny, monkeypatch):
     monkeypatch.setattr(recorder_module, "ROWS_A_PART", 8)
     record(store, problem, tiny, size=4, clock=Clock())
     assert len(store.names(TRACE)) == 3
+
+
+def test_a_fit_that_could_not_begin(store, problem, tiny):
+    record(store, problem, tiny)
+    store.write_json(STOPPED, {"stopped_by": "asha"})
+    record_failure(store, tiny, "cat", reason="no such device")
+    assert read_outcome(store) == {"outcome": "FAILED", "reason": "no such device"}
+    assert FitConfig.from_dict(store.read_json("config.json")) == tiny
+    assert store.read_json("problem.json") == {"name": "cat"}
+    assert read_trace(store)[0].num_rows == 0
+    assert not is_finished(store)
 
 
 def test_a_new_recording_replaces_an_unfinished_one(store, problem, tiny):

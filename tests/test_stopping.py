@@ -69,6 +69,7 @@ def test_a_loss_plateau_needs_no_truth():
         ("loss", FLAT, 100, 125),
         ("loss", FLAT, 101, 150),
         ("loss", ELBOW, 100, 325),
+        ("loss", ELBOW, 101, 350),
         ("loss", ELBOW, 30, 275),
         ("loss", ELBOW, 900, None),
         ("loss", FALLING, 50, None),

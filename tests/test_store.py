@@ -152,7 +152,7 @@ def test_a_missing_file(store):
         store.read_json("nothing.json")
 
 
-@pytest.mark.parametrize("uri", ["nope://somewhere", "://", "s3://"])
+@pytest.mark.parametrize("uri", ["nope://somewhere", "://", "s3://?what=this"])
 def test_a_uri_of_no_known_kind(uri):
     with pytest.raises(FolderError, match="cannot be opened"):
         Store(uri)

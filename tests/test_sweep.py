@@ -133,8 +133,10 @@ def test_tensorboard_reads_the_events(swept):
 
     store, _ = swept
     trials = load_sweep(store).trials
-    name = trials.index[trials["outcome"] == "BUDGET"][0]
-    events = EventAccumulator(f"{store}/tune/{store.names('tune')[0]}/{name}").Reload()
+    call = f"tune/{store.names('tune')[0]}"
+    ended = trials.index[trials["outcome"] == "BUDGET"]
+    name = next(name for name in ended if store.exists(f"{call}/{name}"))
+    events = EventAccumulator(f"{store}/{call}/{name}").Reload()
     scalars = events.Scalars("ray/tune/psnr_peak")
     assert len(scalars) == 3
     assert scalars[-1].value == pytest.approx(trials.loc[name, "psnr_peak"], abs=1e-4)
@@ -160,24 +162,39 @@ def test_a_trial_equals_the_fit_alone(swept, pictures):
     assert trace["psnr"].tolist() == alone.trace["psnr"].tolist()
 
 
-class Breaking(torch.nn.Module):
+def breaking_operator():
     """The identity until something learns through it often enough."""
 
-    def __init__(self):
-        super().__init__()
-        self.left = 30
+    class Breaking(torch.nn.Module):  # local, so that it travels to the workers by value
+        left = 30
 
-    def forward(self, x):
-        if x.requires_grad:
-            self.left -= 1
-            if not self.left:
-                raise ValueError("out of luck")
-        return x
+        def forward(self, x):
+            if x.requires_grad:
+                self.left -= 1
+                if not self.left:
+                    raise ValueError("out of luck")
+            return x
+
+    return Breaking()
+
+
+def missing_operator():
+    """Cannot be unpickled."""
+
+    class Missing:
+        def __call__(self, x):
+            return x
+
+        def __reduce__(self):
+            return (__import__, ("no_such_module",))
+
+    return Missing()
 
 
 def test_failures_and_divergence_are_rows(pictures, tmp_path):
-    broken = dataclasses.replace(pictures[0], operator=Breaking(), name="broken")
-    space = {"net": ["skip", "encdec"], "norm": "none", "optimizer": "sgd", "lr": [1e-3, 1e6]}
+    broken = dataclasses.replace(pictures[0], operator=breaking_operator(), name="broken")
+    explosive = {"optimizer": "sgd", "norm": "none", "lr": 1e4, "weight_decay": 1.0}
+    space = {"net": ["skip", "encdec"], "optimizer": [{"optimizer": "adam"}, explosive]}
     config = SWEEP.replace(scheduler="none", grace_period=100, reduction_factor=3.0)
     result = run_sweep([broken, pictures[1]], space, str(tmp_path), base=BASE, config=config)
     trials = load_sweep(tmp_path).trials
@@ -187,17 +204,27 @@ def test_failures_and_divergence_are_rows(pictures, tmp_path):
     assert "FAILED" not in by_problem["mirrored"]
     assert result.failed == (trials["outcome"] == "FAILED").sum()
     assert "out of luck" in trials.loc[trials["outcome"] == "FAILED", "reason"].iloc[0]
-    assert (trials.loc[trials["lr"] == 1e6, "outcome"] == "DIVERGED").any()
+    explosive_ones = (trials["optimizer"] == "sgd") & (trials["problem"] == "mirrored")
+    assert set(trials.loc[explosive_ones, "outcome"]) == {"DIVERGED"}
+
+
+def test_a_trial_that_cannot_begin_is_a_row(pictures, tmp_path):
+    lost = dataclasses.replace(pictures[0], operator=missing_operator(), name="lost")
+    result = run_sweep([lost], {"net": "skip"}, str(tmp_path), base=BASE, config=SWEEP)
+    assert (result.run, result.failed) == (1, 1)
+    (row,) = load_sweep(tmp_path).trials.to_dict("records")
+    assert (row["problem"], row["outcome"]) == ("lost", "FAILED")
+    assert "no_such_module" in row["reason"]
 
 
 def test_an_interrupted_trial_is_run_again(pictures, tmp_path):
-    base = BASE.replace(iterations=3000)
-    config = SweepConfig(scheduler="none", time_budget_s=4.0, report_every=20)
+    base = BASE.replace(iterations=100_000)
+    config = SweepConfig(scheduler="none", time_budget_s=10.0, report_every=20)
     space = {"net": ["skip", "encdec"]}
     run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
     first = load_sweep(tmp_path).trials
     assert set(first["outcome"]) == {"INTERRUPTED"}
-    assert (first["iterations_run"] < 3000).all()
+    assert (first["iterations_run"] < 100_000).all()
     result = run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
     assert (result.run, result.kept) == (2, 0)
 

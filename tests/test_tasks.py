@@ -227,9 +227,7 @@ def test_files_that_make_no_problem(save, tmp_path, truth):
     assert str(text) in fails(ImageError, image=text)
     assert str(missing) in fails(ImageError, image=good, gt=missing)
     said = fails(ImageError, image=good, gt=half)
-    assert said == (
-        f"{half}: the truth is 16x32 RGB, but the restored picture will be 32x32 RGB"
-    )
+    assert said == (f"{half}: the truth is 16x32 RGB, but the restored picture will be 32x32 RGB")
     assert "32x32 gray, but" in fails(ImageError, image=good, gt=gray)
     assert "will be 128x128 RGB" in fails(ImageError, task="superres", image=good, gt=good, scale=4)
     inpaint = {"task": "inpaint", "image": good}

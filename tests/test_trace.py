@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def rows(length: int, **columns):
 def summary(trace, *cuts: int) -> Summary:
     total = Summary()
     edges = [0, *cuts, len(trace["iteration"])]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         total.update({name: values[start:end] for name, values in trace.items()})
     return total
 
@@ -21,11 +23,8 @@ def summary(trace, *cuts: int) -> Summary:
 def test_columns_are_named_once_and_explained():
     assert len(set(COLUMN_NAMES)) == len(COLUMN_NAMES)
     assert all(column.unit and column.meaning for column in COLUMNS)
-    assert TRUTH_COLUMNS == {
-        name + average
-        for name in ("psnr", "psnr_y", "psnr_hole", "ssim")
-        for average in ("", "_ema")
-    }
+    names = ("psnr", "psnr_y", "psnr_hole", "ssim")
+    assert {*names, *(f"{name}_ema" for name in names)} == TRUTH_COLUMNS
 
 
 def test_blocks_become_one_trace():

@@ -42,7 +42,7 @@ def _median(config: SweepConfig) -> TrialScheduler:
         mode=config.mode,
         grace_period=config.grace_period,
         min_samples_required=3,
-        min_time_slice=math.inf,  # or it would pause fits to make room for others
+        min_time_slice=math.inf,  # type: ignore[arg-type] # or it would pause fits to make room for others
     )
 
 

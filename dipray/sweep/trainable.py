@@ -10,10 +10,10 @@ import torch
 from ray import tune
 
 from dipray.config import FitConfig
-from dipray.folder import INTERRUPTED
+from dipray.folder import FAILED, INTERRUPTED
 from dipray.loop import Block, Fit, Outcome
 from dipray.problem import Problem
-from dipray.recorder import Recorder
+from dipray.recorder import Recorder, record_failure
 from dipray.store import Store
 from dipray.trace import Summary
 
@@ -52,44 +52,74 @@ class FitTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], settings: TrialSettings) -> None:  # type: ignore[override]
-        """Called once for a process."""
+        """Called once for a process.
+
+        Nothing is written here: Tune may ask for a process, find another one free before it has
+        started, and yet let it set up the trial that the other one runs.
+        """
         torch.set_num_threads(settings.threads)
         self.settings = settings
-        self._begin(config)
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        settings = self.settings
-        point = {k: v for k, v in config.items() if k not in ("problem", "trial")}
-        problem = ray.get(settings.problems[config["problem"]])
-        self.fit = Fit(problem, settings.base.replace(**point))
-        self.recorder = Recorder(settings.trials.child(config["trial"]), self.fit)
-        self.blocks: Iterator[Block] = self.fit.blocks(settings.report_every)
+        self.trial_settings = config
+        self.recorder: Recorder | None = None
         self.has_ended = False
 
     def step(self) -> dict[str, Any]:
         """Run a block, write it down, and report: finite floats always."""
         try:
+            if self.recorder is None:
+                self._begin()
+            assert self.recorder is not None
             block = next(self.blocks)
             self.recorder.add(block)
         except Exception as error:
-            self.has_ended = True
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            self.recorder.end("FAILED", reason=reason)
+            self._fail(one_line(error))
             raise
         self.has_ended = block.outcome is not None
         return {**report(self.recorder.summary, block.outcome), "done": self.has_ended}
 
+    def _begin(self) -> None:
+        """Take the problem from the object store and build the fit."""
+        problem = ray.get(self.settings.problems[self.trial_settings["problem"]])
+        fit = Fit(problem, self._fit_config())
+        self.recorder = Recorder(self._folder(), fit)
+        self.blocks: Iterator[Block] = fit.blocks(self.settings.report_every)
+
+    def _fit_config(self) -> FitConfig:
+        of_the_sweep = ("problem", "trial")
+        point = {k: v for k, v in self.trial_settings.items() if k not in of_the_sweep}
+        return self.settings.base.replace(**point)
+
+    def _folder(self) -> Store:
+        return self.settings.trials.child(self.trial_settings["trial"])
+
+    def _fail(self, reason: str) -> None:
+        self.has_ended = True
+        if self.recorder is None:
+            problem = self.trial_settings["problem"]
+            record_failure(self._folder(), self._fit_config(), problem, reason=reason)
+        else:
+            self.recorder.end(FAILED, reason=reason)
+
     def cleanup(self) -> None:
         """Called when the trial is ended from outside, too: leave a whole folder."""
-        if not self.has_ended:
-            self.has_ended = True
+        if self.recorder is not None and not self.has_ended:
             self.recorder.end(INTERRUPTED)
+        self.has_ended = True
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another trial in the same process."""
         self.cleanup()
-        self._begin(new_config)
+        self.trial_settings = new_config
+        self.recorder = None
+        self.has_ended = False
         return True
+
+
+def one_line(error: Exception) -> str:
+    """An exception as a reason that fits a table: of Ray's, what was raised in the worker."""
+    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+    words = f"{type(cause).__name__}: {cause}".strip().splitlines()
+    return " ".join(words[-1].split() if len(words) > 1 else words[0].split())[:500]
 
 
 def report(summary: Summary, outcome: Outcome | None) -> dict[str, float]:

@@ -26,7 +26,7 @@ def setting_text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def label(row: Mapping[str, Any] | pd.Series, settings: Iterable[str]) -> str:
+def label(row: Mapping[Any, Any] | pd.Series, settings: Iterable[str]) -> str:
     """A trial in words, `skip, features 32, sgd, lr 0.1, momentum 0.9`.
 
     Names go without saying where the value is a word; what is off by default and off here is left

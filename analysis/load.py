@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from analysis.sweep import TRIALS, Sweep
+from analysis.sweep import Sweep
 from analysis.trials import read_config, reason_of
 from dipray.errors import DiprayError, FolderError
-from dipray.folder import CONFIG
+from dipray.folder import CONFIG, SWEEP, TRIALS
 from dipray.store import Store
-
-SWEEP = "sweep.json"
 
 
 def load_sweep(location: str | Path | Store) -> Sweep:

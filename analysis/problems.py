@@ -7,11 +7,9 @@ import pandas as pd
 
 from analysis.trials import reason_of
 from dipray.errors import FolderError
-from dipray.folder import PROBLEM
+from dipray.folder import BASELINES, PROBLEM, PROBLEMS
 from dipray.store import Store
 
-PROBLEMS = "problems"
-BASELINES = "baselines.json"
 PROBLEM_DTYPES = {
     "name": "str",
     "task": "str",

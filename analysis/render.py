@@ -66,7 +66,7 @@ def _of_problem(problem: str, rows: pd.DataFrame) -> Table:
     return table
 
 
-def _end_text(row: dict[str, Any]) -> str:
+def _end_text(row: dict[Any, Any]) -> str:
     """`asha 200`: the iterations before the words of a failure, which may be cut off."""
     run = _number_text("iterations_run", row["iterations_run"])
     who, _, reason = row["ended_by"].partition(":")

@@ -12,7 +12,6 @@ from analysis.names import known_names
 from analysis.problems import (
     BASELINE_DTYPES,
     PROBLEM_DTYPES,
-    PROBLEMS,
     read_problem,
     read_problems,
     row_table,
@@ -20,10 +19,10 @@ from analysis.problems import (
 from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
 from dipray.errors import FolderError
+from dipray.folder import PROBLEMS, TRIALS
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
-TRIALS = "trials"
 _THREADS = 16  # most of the time goes into waiting for files, all the more with object storage
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

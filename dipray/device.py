@@ -1,6 +1,7 @@
 """Which device a fit runs on, and in which precision."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -30,20 +31,32 @@ def resolve_device(config: FitConfig) -> torch.device:
 
 
 class Precision:
-    """How the convolutions of a fit are computed; raises ConfigError if the device cannot."""
+    """How the network of a fit is computed; raises ConfigError if the device cannot.
+
+    Loss and metrics stay in fp32: bf16 holds in the forward pass alone, and TF32 for convolutions,
+    not for the matrix products of an operator.
+    """
 
     def __init__(self, config: FitConfig, device: torch.device) -> None:
         self.device_type = device.type
         self.is_bf16 = config.precision == "bf16"
-        if config.precision == "tf32" and device.type != "cuda":
+        self.is_tf32 = config.precision == "tf32"
+        if self.is_tf32 and device.type != "cuda":
             raise ConfigError(
                 f"precision='tf32': only CUDA devices have it, this is {device.type}; write fp32",
                 field="precision",
             )
-        if device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
-            torch.backends.cuda.matmul.allow_tf32 = config.precision == "tf32"
 
-    def __call__(self) -> AbstractContextManager[object]:
-        """A context in which the forward pass runs."""
+    def forward(self) -> AbstractContextManager[object]:
+        """A context for the forward pass."""
         return torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=self.is_bf16)
+
+    @contextmanager
+    def convolutions(self) -> Iterator[None]:
+        """A context for forward and backward pass; leaves cuDNN's flag as it was."""
+        before = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = self.is_tf32
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.allow_tf32 = before

@@ -1,4 +1,6 @@
-"""What a fit's folder holds, and reading it back: data only, nothing unpickled, no torch.
+"""What the folders of fits and sweeps hold, and reading them: data only, no torch.
+
+A fit:
 
 config.json      the FitConfig, every field
 problem.json     name, task, shape and fingerprint of the problem
@@ -7,6 +9,12 @@ trace.parquet/   the trace in parts, one row an iteration
 outcome.json     how the worker left it, with peaks and last values; missing while it runs
 stopped.json     a scheduler's decision to end it, written by the sweep's driver
 *.png            peak, peak_ema (with a reference), final, ema
+
+A sweep:
+sweep.json          what was asked last
+problems/<name>/    problem.json, measurement.png, reference.png, baselines.json and their pictures
+trials/<trial>/     a fit's folder
+tune/<date>/        Tune's own experiment, one for each call; nothing here reads it
 """
 
 import hashlib
@@ -28,6 +36,11 @@ PROVENANCE = "provenance.json"
 TRACE = "trace.parquet"
 OUTCOME = "outcome.json"
 STOPPED = "stopped.json"
+
+# what a sweep's folder holds beside trials
+SWEEP = "sweep.json"
+PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
+BASELINES = "baselines.json"
 
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
 FAILED = "FAILED"  # an exception in the fit
@@ -85,8 +98,9 @@ def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.
         if not part.endswith(".parquet"):
             continue
         try:
-            source = pa.BufferReader(store.read(f"{TRACE}/{part}"))
-            tables.append(pq.read_table(source, columns=list(columns)).select(columns).cast(schema))
+            with store.open(f"{TRACE}/{part}") as source:
+                table = pq.ParquetFile(source).read(columns=list(columns))
+            tables.append(table.select(columns).cast(schema))
         except (pa.ArrowException, OSError, ValueError, KeyError, FolderError) as error:
             complaints.append(f"{TRACE}/{part}: left out ({' '.join(str(error).split())[:120]})")
     return (pa.concat_tables(tables) if tables else schema.empty_table()), complaints

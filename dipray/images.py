@@ -110,6 +110,8 @@ def _values(image: Image.Image) -> NDArray[np.uint8] | NDArray[np.uint16]:
     image = ImageOps.exif_transpose(image) or image
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)[..., None]
+    if image.mode == "I" and image.format == "PPM":  # Pillow brings any depth above 8 to 16 bit
+        return np.asarray(image).astype(np.uint16)[..., None]
     if image.mode in ("I", "F"):
         raise ImageError(f"pixel format {image.mode} has no known range; save it as 8 or 16 bit")
     has_alpha = "A" in image.getbands() or "transparency" in image.info

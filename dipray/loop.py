@@ -126,7 +126,7 @@ class Fit:
 
         def closure() -> Any:  # torch types it as float, but hands on what it gets
             self.optimizer.zero_grad(set_to_none=True)
-            with self.precision():
+            with self.precision.forward():
                 output = self.net(z)
             output = output.float()
             data_loss = self._data_loss(output)
@@ -139,7 +139,8 @@ class Fit:
                 seen.update(data_loss=data_loss.detach(), **self._norms())
             return loss
 
-        self.optimizer.step(closure)
+        with self.precision.convolutions():
+            self.optimizer.step(closure)
         output = seen.pop("output")
         self.keeper.follow(output)
         return seen | self._measure(output)

@@ -1,12 +1,15 @@
 """Store: a folder of results, on a local disk or on object storage, by path or URI."""
 
 import contextlib
+import copy
 import json
 import os
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from dipray.errors import FolderError
@@ -42,15 +45,18 @@ class Store:
         for name in names:
             if name in ("", ".", "..") or "/" in name or "\\" in name:
                 raise FolderError(f"{name!r} is no name for a folder in {self.location}")
+        child = copy.copy(self)  # one connection serves a whole sweep
+        child._root = posixpath.join(self._root, *names)
         base, mark, options = self.location, "", ""
         if not self.is_local:  # s3://bucket/prefix?region=...
             base, mark, options = self.location.partition("?")
-        return Store(posixpath.join(base, *names) + mark + options)
+        child.location = posixpath.join(base, *names) + mark + options
+        return child
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole, making folders on the way."""
         place = self._at(name)
-        try:
+        with _explained(place, "written"):
             if not self.is_local:
                 with self._files.open_output_stream(place) as stream:
                     stream.write(data)
@@ -62,21 +68,22 @@ class Store:
                 Path(draft).replace(place)
             finally:
                 Path(draft).unlink(missing_ok=True)
-        except OSError as error:
-            raise FolderError(f"{place}: cannot be written ({_reason(error)})") from None
 
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
-        try:
-            with self._files.open_input_stream(self._at(name)) as stream:
-                data: bytes = stream.read()
-                return data
-        except OSError as error:
-            raise FolderError(f"{self._at(name)}: cannot be read ({_reason(error)})") from None
+        place = self._at(name)
+        with _explained(place, "read"), self._files.open_input_stream(place) as stream:
+            data: bytes = stream.read()
+            return data
+
+    def open(self, name: str) -> pa.NativeFile:
+        """A file to read parts of; close it."""
+        with _explained(self._at(name), "read"):
+            return self._files.open_input_file(self._at(name))
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write plain data as JSON; NaN and infinity are refused with ValueError."""
-        text = json.dumps(value, indent=1, allow_nan=False, default=str)
+        """Write plain data as JSON; NaN and infinity raise ValueError, objects TypeError."""
+        text = json.dumps(value, indent=1, allow_nan=False)
         self.write(name, (text + "\n").encode())
 
     def read_json(self, name: str) -> Any:
@@ -88,27 +95,39 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of that name."""
-        found = self._files.get_file_info(self._at(name)).type != pafs.FileType.NotFound
-        return bool(found)
+        return bool(self._kind(name) != pafs.FileType.NotFound)
 
     def names(self, folder: str = "") -> list[str]:
         """Sorted names of what lies in a folder of this one; none if it does not exist."""
         place = self._at(folder) if folder else self._root
         selector = pafs.FileSelector(place, allow_not_found=True)
-        with contextlib.suppress(NotADirectoryError):
+        with _explained(place, "listed"), contextlib.suppress(NotADirectoryError):
             return sorted(info.base_name for info in self._files.get_file_info(selector))
         return []
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all it holds; nothing happens if there is none."""
-        kind = self._files.get_file_info(self._at(name)).type
-        if kind == pafs.FileType.File:
-            self._files.delete_file(self._at(name))
-        elif kind == pafs.FileType.Directory:
-            self._files.delete_dir(self._at(name))
+        kind = self._kind(name)
+        with _explained(self._at(name), "removed"):
+            if kind == pafs.FileType.File:
+                self._files.delete_file(self._at(name))
+            elif kind == pafs.FileType.Directory:
+                self._files.delete_dir(self._at(name))
+
+    def _kind(self, name: str) -> pafs.FileType:
+        with _explained(self._at(name), "read"):
+            return self._files.get_file_info(self._at(name)).type
 
     def _at(self, name: str) -> str:
         return posixpath.join(self._root, name)
+
+
+@contextlib.contextmanager
+def _explained(place: str, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{place}: cannot be {verb} ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-
 from dipray.config import FitConfig
 from dipray.sweep import SweepConfig
 from dipray.sweep.space import as_define_by_run, draw, expand, read_grid

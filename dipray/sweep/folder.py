@@ -1,11 +1,6 @@
-"""A sweep's folder, outside of its trials.
+"""A sweep's folder, outside of its trials: what lies there, and writing it."""
 
-sweep.json          what was asked last
-problems/<name>/    measurement, reference, baselines and their pictures
-trials/<trial>/     a fit's folder, see dipray.folder
-tune/<date>/        Tune's own experiment, one for each call
-"""
-
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +10,7 @@ import dipray
 from dipray.baselines import baselines
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import PROBLEM, is_finished, read_outcome, safe_name
+from dipray.folder import BASELINES, PROBLEM, PROBLEMS, is_finished, read_outcome, safe_name
 from dipray.images import encode_png
 from dipray.problem import Problem
 from dipray.recorder import describe_problem
@@ -23,9 +18,6 @@ from dipray.store import Store
 from dipray.sweep.search import Picture
 from dipray.sweep.space import Space
 from dipray.sweep_config import SweepConfig
-
-SWEEP = "sweep.json"
-PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
 
 
 def finished(trials: Store, metric: str) -> dict[str, float]:
@@ -75,7 +67,7 @@ def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence
                     "picture": file,
                 }
             )
-        folder.write_json("baselines.json", rows)
+        folder.write_json(BASELINES, rows)
         folder.write_json(PROBLEM, describe_problem(problem))
 
 
@@ -87,8 +79,15 @@ def description(
         "dipray": dipray.__version__,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "problems": [picture.name for picture in pictures],
-        "space": getattr(space, "__qualname__", repr(space)) if callable(space) else dict(space),
+        "space": _plain(space),
         "base": base.to_dict(),
         "mode": config.mode,
         **config.to_dict(),
     }
+
+
+def _plain(space: Space) -> Any:
+    """A grid as it is, ranges and functions by what they call themselves."""
+    if callable(space):
+        return getattr(space, "__qualname__", repr(space))
+    return json.loads(json.dumps(dict(space), default=repr))

@@ -12,19 +12,11 @@ from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import CONFIG, safe_name
+from dipray.folder import CONFIG, SWEEP, TRIALS, TUNE, safe_name
 from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep.cluster import quiet_tune, running_ray, slots
-from dipray.sweep.folder import (
-    SWEEP,
-    TRIALS,
-    TUNE,
-    description,
-    finished,
-    of_picture,
-    write_problems,
-)
+from dipray.sweep.folder import description, finished, of_picture, write_problems
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw, expand

@@ -41,7 +41,7 @@ def superres(task: TaskConfig, name: str) -> Problem:
         alpha=alpha,
         bits=picture.bits,
         luma=True,
-        trim=task.scale,
+        trim=min(task.scale, (min(height, width) - 1) // 2),
         name=name,
         origin=task.to_dict(),
     )

@@ -31,7 +31,7 @@ NOISE_SIGMA = 25.0
 NOISE_SEED = 0
 SIZE = 128
 BASE = FitConfig(depth=4, iterations=1800, device="cpu")
-SWEEP = SweepConfig(metric="psnr_ema_peak", grace_period=200, reduction_factor=3.0)
+SWEEP = SweepConfig(metric="psnr_ema_peak", grace_period=300, reduction_factor=2.0)
 
 
 def demo_picture(folder: Path) -> Path:

@@ -11,12 +11,20 @@ from dipray.folder import FINISHED
 
 # a known method has one picture, so its PSNR stands against each of these
 COMPARABLE = ("psnr_peak", "psnr_final", "psnr_ema_peak", "psnr_ema_final")
-SHOWN = ("psnr_peak", "iteration_peak", "psnr_ema_peak", "iteration_ema_peak")
+PEAKS = (("psnr_peak", "iteration_peak"), ("psnr_ema_peak", "iteration_ema_peak"))
+SHOWN = tuple(name for pair in PEAKS for name in pair)
 TRIAL_METHOD = "dip"
 OWN_RULES = ("loss", "psnr")  # stops by the fit itself; all others are a scheduler's
 
 _LOWER_IS_BETTER = ("loss", "data_loss", "tv", "hf_energy", "laplacian", "seconds")
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}  # a known method has no settings
+
+
+def _numbers(metric: str) -> list[str]:
+    """The metric first, each peak with its iteration behind it."""
+    pairs = sorted(PEAKS, key=lambda pair: pair[0] != metric)
+    shown = [name for pair in pairs for name in pair]
+    return shown if metric in shown else [metric, *shown]
 
 
 def higher_is_better(metric: str) -> bool:
@@ -40,7 +48,7 @@ def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = No
     trials = sweep.trials
     settings = varying_settings(trials)
     entries = trials.assign(method=TRIAL_METHOD, ended_by=ended_by(trials)).reset_index()
-    numbers = list(dict.fromkeys([metric, *SHOWN]))
+    numbers = _numbers(metric)
     columns = ["problem", "trial", "method", *settings, *numbers]
     columns += ["ended_by", "iterations_run", "seconds"]
     entries = entries[columns]

@@ -80,6 +80,7 @@ def main() -> int:
         f"tables            {FOLDER}/trials.csv, {FOLDER}/trials.parquet\n"
         f"in pandas         from analysis import load_sweep; load_sweep('{FOLDER}').trials",
         highlight=False,
+        soft_wrap=True,
     )
     return 0
 

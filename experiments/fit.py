@@ -24,7 +24,11 @@ def run_fit(command: FitCommand) -> int:
     identity = trial_id(problem.name, problem.fingerprint(), command.config)
     store = Store(command.save_dir or f"runs/{identity}")
     if _holds_this(store, problem, command.config, overwrite=command.overwrite):
-        console.print(f"{store} holds this very fit already; --overwrite runs it again")
+        console.print(
+            f"{store} holds this very fit already; --overwrite runs it again",
+            soft_wrap=True,
+            highlight=False,
+        )
     else:
         fit_into(store, problem, command.config, console)
     for line in describe(read_outcome(store)):

@@ -12,6 +12,8 @@ from analysis.load import load_sweep
 from analysis.sweep import Sweep
 
 if TYPE_CHECKING:
+    from analysis.gallery import draw_gallery as draw_gallery
+    from analysis.gallery import gallery_data as gallery_data
     from analysis.plots import curve_data as curve_data
     from analysis.plots import draw_curves as draw_curves
     from analysis.plots import draw_psnr_against_tv as draw_psnr_against_tv
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 _HOME = {
     "curve_data": "analysis.plots",
     "draw_curves": "analysis.plots",
+    "draw_gallery": "analysis.gallery",
     "draw_psnr_against_tv": "analysis.plots",
+    "gallery_data": "analysis.gallery",
     "leaderboard_table": "analysis.render",
     "save_figure": "analysis.plots",
     "smoothness_data": "analysis.plots",

@@ -14,7 +14,15 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
-from analysis import draw_curves, leaderboard, load_sweep, save_figure, write_tables
+from analysis import (
+    draw_curves,
+    draw_gallery,
+    gallery_data,
+    leaderboard,
+    load_sweep,
+    save_figure,
+    write_tables,
+)
 from dipray.config import FitConfig
 from dipray.errors import DiprayError
 from dipray.problem import Problem
@@ -73,9 +81,12 @@ def main() -> int:
     best = leaderboard(sweep, metric=SWEEP.metric).dropna(subset="trial").iloc[0]
     store.write("restored.png", sweep.image(best["trial"], "peak_ema"))
     save_figure(draw_curves(sweep, "psnr_ema"), store, "curves.png")
+    panels = gallery_data(sweep, "astronaut", metric=SWEEP.metric)
+    save_figure(draw_gallery(panels), store, "comparison.png")
     console.print(
         f"{result.run} trials run, {result.kept} kept from before\n"
         f"restored picture  {FOLDER}/restored.png\n"
+        f"beside others     {FOLDER}/comparison.png\n"
         f"curves            {FOLDER}/curves.png\n"
         f"tables            {FOLDER}/trials.csv, {FOLDER}/trials.parquet\n"
         f"in pandas         from analysis import load_sweep; load_sweep('{FOLDER}').trials",

@@ -1,0 +1,66 @@
+"""A sweep whose folder lies on object storage: a real S3 API on loopback."""
+
+import pyarrow.fs as pafs
+import pytest
+
+from analysis import leaderboard, load_sweep, write_tables
+from dipray.config import FitConfig
+from dipray.problem import Problem
+from dipray.store import Store
+from dipray.sweep import SweepConfig, run_sweep
+
+pytestmark = [
+    pytest.mark.ray,
+    # botocore's and the test server's own habits
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
+
+BASE = FitConfig(depth=2, features=4, input_channels=4, iterations=20, device="cpu")
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(
+        "127.0.0.1", port=0, verbose=False
+    )
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    pafs.S3FileSystem(
+        endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True
+    ).create_dir("results")
+    yield "s3://results/runs"
+    server.stop()
+
+
+def test_a_store_on_object_storage(bucket):
+    store = Store(bucket).child("one")
+    assert store.names() == []
+    store.write("a/b.txt", b"b")
+    store.write_json("c.json", {"x": 1})
+    assert (store.names(), store.names("a")) == (["a", "c.json"], ["b.txt"])
+    assert Store(f"{bucket}/one").read("a/b.txt") == b"b"
+    store.remove("a")
+    store.remove("c.json")
+    assert not store.exists("a/b.txt") and not store.exists("c.json")
+
+
+def test_a_sweep_on_object_storage(bucket, noisy, truth):
+    problem = Problem(noisy, reference=truth, name="astronaut", origin={"task": "denoise"})
+    config = SweepConfig(grace_period=10, report_every=10)
+    space = {"net": ["skip", "encdec"]}
+    location = f"{bucket}/sweep"
+    result = run_sweep([problem], space, location, base=BASE, config=config)
+    assert (result.run, result.failed) == (2, 0)
+    sweep = load_sweep(location)
+    assert len(sweep.trials) == 2 and sweep.left_out == []
+    assert len(sweep.traces("psnr")) == sweep.trials["iterations_run"].sum()
+    assert "non-local means" in set(leaderboard(sweep)["method"])
+    write_tables(sweep)
+    assert "trials.parquet" in Store(location).names()
+    again = run_sweep([problem], space, location, base=BASE, config=config)
+    assert (again.run, again.kept) == (0, 2)

@@ -12,7 +12,6 @@ from analysis import load_sweep
 from dipray.config import FitConfig
 from dipray.problem import Problem
 from dipray.sweep import SweepConfig, run_sweep
-from dipray.tasks.truth import add_noise
 
 pytestmark = pytest.mark.ray
 

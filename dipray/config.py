@@ -104,7 +104,12 @@ class FitConfig(StrictModel):
     betas: Annotated[tuple[float, float], BeforeValidator(_tuple_from_list)] = Field(
         (0.9, 0.999), description="decay rates of adam and adamw"
     )
-    weight_decay: float = Field(0.0, ge=0, le=1e3, description="decoupled for adamw, L2 else")
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        le=1e3,
+        description="decoupled for adamw, L2 else; None: 0.01 for adamw, 0 else",
+    )
     line_search: Literal["none", "strong_wolfe"] = Field("none", description="of lbfgs")
     lr_schedule: Literal["constant", "cosine", "linear", "step"] = Field(
         "constant", description="cosine and linear end at 0; step divides by 10 at 1/2 and 3/4"
@@ -181,8 +186,12 @@ class FitConfig(StrictModel):
             raise ConfigError(f"{field}={value!r}: {why}", field=field)
 
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of the configuration: equal if and only if every field is."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """Hexadecimal SHA-256 of the configuration: equal if and only if every field is.
+
+        Only fields off their default count, so that a new field leaves old digests as they are.
+        """
+        own = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def seed_of(self, purpose: Literal["weights", "input", "jitter"]) -> int:
         """The seed of one named generator: its own field, or drawn from `seed` and its name."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
 
 import torch
 
@@ -33,8 +34,8 @@ def resolve_device(config: FitConfig) -> torch.device:
 class Precision:
     """How the network of a fit is computed; raises ConfigError if the device cannot.
 
-    Loss and metrics stay in fp32: bf16 holds in the forward pass alone, and TF32 for convolutions,
-    not for the matrix products of an operator.
+    Loss and metrics stay in fp32: bf16 holds in the network's forward pass, TF32 in its forward
+    pass and in the backward pass.
     """
 
     def __init__(self, config: FitConfig, device: torch.device) -> None:
@@ -47,16 +48,32 @@ class Precision:
                 field="precision",
             )
 
-    def forward(self) -> AbstractContextManager[object]:
-        """A context for the forward pass."""
-        return torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=self.is_bf16)
+    def iteration(self) -> AbstractContextManager[None]:
+        """A context for a whole iteration, in which convolutions are exact."""
+        return self._convolutions("ieee")
 
     @contextmanager
-    def convolutions(self) -> Iterator[None]:
-        """A context for forward and backward pass; leaves cuDNN's flag as it was."""
-        before = torch.backends.cudnn.allow_tf32
-        torch.backends.cudnn.allow_tf32 = self.is_tf32
+    def forward(self) -> Iterator[None]:
+        """A context for the network's forward pass."""
+        with (
+            self.backward(),
+            torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=self.is_bf16),
+        ):
+            yield
+
+    def backward(self) -> AbstractContextManager[None]:
+        """A context for the backward pass."""
+        return self._convolutions("tf32" if self.is_tf32 else "ieee")
+
+    @contextmanager
+    def _convolutions(self, how: Literal["ieee", "tf32"]) -> Iterator[None]:
+        # cuDNN allows TF32 by default; its setting is left as it was
+        if self.device_type != "cuda":
+            yield
+            return
+        setting = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+        before, setting.fp32_precision = setting.fp32_precision, how
         try:
             yield
         finally:
-            torch.backends.cudnn.allow_tf32 = before
+            setting.fp32_precision = before

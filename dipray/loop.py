@@ -20,7 +20,7 @@ from dipray.metrics import Panel, tv
 from dipray.models import build_network
 from dipray.optim import lr_at, make_optimizer
 from dipray.problem import Problem
-from dipray.stopping import CHECK_EVERY, Never, make_rule
+from dipray.stopping import CHECK_EVERY, Never, asks_to_stop, make_rule
 from dipray.trace import COLUMN_NAMES, Rows, Summary, concatenate
 
 
@@ -81,7 +81,8 @@ class Fit:
             trim=problem.trim,
         )
         blank = torch.zeros(1, channels, height, width, device=self.device)
-        self.keeper = Keeper(blank, ema_decay=config.ema_decay)
+        kept = [] if problem.reference is None else ["psnr", "psnr_ema"]
+        self.keeper = Keeper(blank, ema_decay=config.ema_decay, columns=kept)
         self._unknown = torch.tensor(torch.nan, device=self.device)
         self.iteration = 0
         self.seconds = 0.0
@@ -133,17 +134,18 @@ class Fit:
             loss = data_loss
             if self.config.tv_weight:
                 loss = loss + self.config.tv_weight * tv(output)
-            loss.backward()
+            with self.precision.backward():
+                loss.backward()
             if not seen:  # LBFGS calls again, elsewhere on its line
                 seen.update(output=output.detach(), loss=loss.detach())
                 seen.update(data_loss=data_loss.detach(), **self._norms())
             return loss
 
-        with self.precision.convolutions():
+        with self.precision.iteration():
             self.optimizer.step(closure)
-        output = seen.pop("output")
-        self.keeper.follow(output)
-        return seen | self._measure(output)
+            output = seen.pop("output")
+            self.keeper.follow(output)
+            return seen | self._measure(output)
 
     def _data_loss(self, output: Tensor) -> Tensor:
         error = (self.problem.operator(output) - self.problem.y).square()
@@ -163,9 +165,9 @@ class Fit:
         costly = at_an_end or self.iteration % self.config.metrics_every == 0
         average = self.keeper.ema
         row = self.panel.measure(output, average, costly=costly)
-        for column, image in (("psnr", output), ("psnr_ema", average)):
-            if column in row:
-                self.keeper.offer(column, image, row[column])
+        for column in self.keeper.best:
+            image = average if column.endswith("_ema") else output
+            self.keeper.offer(column, image, row[column])
         return row
 
     def _judge(self, rows: dict[str, NDArray[np.float64]]) -> Block:
@@ -176,7 +178,7 @@ class Fit:
             self.iteration -= len(rows["loss"]) - end
             self.outcome = Outcome.DIVERGED
             return Block({name: values[:end] for name, values in rows.items()}, self.outcome)
-        wants_stop = self.rule.wants_stop(rows)
+        wants_stop = asks_to_stop(self.rule, rows)
         if wants_stop and self.iteration % CHECK_EVERY == 0:
             self.outcome = Outcome.STOPPED
         elif self.iteration == self.config.iterations:

@@ -12,27 +12,34 @@ from dipray.config import FitConfig
 Parameters = Iterable[nn.Parameter]
 
 
+def decay_of(config: FitConfig) -> float:
+    """The weight decay, its default for the optimizer put in: without one AdamW would be Adam."""
+    if config.weight_decay is not None:
+        return config.weight_decay
+    return 0.01 if config.optimizer == "adamw" else 0.0
+
+
 def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
     return SGD(
         parameters,
         lr=config.lr,
         momentum=config.momentum,
         nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
+        weight_decay=decay_of(config),
     )
 
 
 def _adam(parameters: Parameters, config: FitConfig) -> Optimizer:
-    return Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    return Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
 
 
 def _adamw(parameters: Parameters, config: FitConfig) -> Optimizer:
-    return AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    return AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
 
 
 def _rmsprop(parameters: Parameters, config: FitConfig) -> Optimizer:
     return RMSprop(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        parameters, lr=config.lr, momentum=config.momentum, weight_decay=decay_of(config)
     )
 
 

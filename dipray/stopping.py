@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,8 +29,19 @@ class Rule(Protocol):
 
     name: str
 
-    def wants_stop(self, rows: Rows) -> bool:
-        """Take in a block's rows; True ends the fit with this block."""
+    def wants_stop(self, seen: Measured) -> bool:
+        """Take in what a user can see of a block; True ends the fit with this block."""
+        ...
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """A rule that is shown the truth, for studies of where a fit should have ended."""
+
+    name: str
+
+    def wants_stop_knowing(self, rows: Rows) -> bool:
+        """Take in all columns of a block; True ends the fit with this block."""
         ...
 
 
@@ -39,16 +50,13 @@ class Never:
 
     name = "none"
 
-    def wants_stop(self, rows: Rows) -> bool:  # noqa: ARG002
+    def wants_stop(self, seen: Measured) -> bool:  # noqa: ARG002
         """Never."""
         return False
 
 
 class LossPlateau:
-    """Stops when the mean loss of a frame has not dropped by a thousandth for `patience`.
-
-    Sees the loss alone.
-    """
+    """Stops when the mean loss of a frame has not dropped by a thousandth for `patience`."""
 
     name = "loss"
 
@@ -58,10 +66,10 @@ class LossPlateau:
         self.best_iteration = 0
         self._frame: list[float] = []
 
-    def wants_stop(self, rows: Rows) -> bool:
+    def wants_stop(self, seen: Measured) -> bool:
         """True once the plateau is `patience` iterations long."""
-        seen = Measured(rows).rows
-        for iteration, loss in zip(seen["iteration"], seen["loss"], strict=True):
+        rows = seen.rows
+        for iteration, loss in zip(rows["iteration"], rows["loss"], strict=True):
             self._frame.append(float(loss))
             if len(self._frame) < _FRAME:
                 continue
@@ -69,7 +77,7 @@ class LossPlateau:
             self._frame.clear()
             if mean < self.best * (1 - _LEAST_GAIN):
                 self.best, self.best_iteration = mean, int(iteration)
-        return bool(seen["iteration"][-1] - self.best_iteration >= self.patience)
+        return bool(rows["iteration"][-1] - self.best_iteration >= self.patience)
 
 
 class PastPeak:
@@ -82,7 +90,7 @@ class PastPeak:
         self.best = {"psnr": -np.inf, "psnr_ema": -np.inf}
         self.best_iteration = 0
 
-    def wants_stop(self, rows: Rows) -> bool:
+    def wants_stop_knowing(self, rows: Rows) -> bool:
         """True once neither has improved for `patience` iterations."""
         for name, best in self.best.items():
             at = int(np.argmax(rows[name]))
@@ -92,14 +100,21 @@ class PastPeak:
         return bool(rows["iteration"][-1] - self.best_iteration >= self.patience)
 
 
-RULES: dict[str, Callable[[int], Rule]] = {
+RULES: dict[str, Callable[[int], Rule | Oracle]] = {
     "none": lambda _: Never(),
     "loss": LossPlateau,
     "psnr": PastPeak,
 }
 
 
-def make_rule(config: FitConfig, *, has_reference: bool) -> Rule:
+def asks_to_stop(rule: Rule | Oracle, rows: Rows) -> bool:
+    """Show a rule what it may see of a block."""
+    if isinstance(rule, Oracle):
+        return rule.wants_stop_knowing(rows)
+    return rule.wants_stop(Measured(rows))
+
+
+def make_rule(config: FitConfig, *, has_reference: bool) -> Rule | Oracle:
     """The rule that the configuration names; raises ConfigError where it needs a missing truth."""
     if config.stop == "psnr" and not has_reference:
         raise ConfigError(

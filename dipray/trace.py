@@ -48,7 +48,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("grad_norm", "1", "Euclidean norm of the loss's gradient"),
     Column("weight_norm", "1", "Euclidean norm of the network's parameters"),
     Column("lr", "1", "learning rate of the step"),
-    Column("seconds", "s", "wall time since the first iteration began, even within a block"),
+    Column("seconds", "s", "time spent in iterations so far, spread evenly within a block"),
 )
 
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)

@@ -11,7 +11,7 @@ def image(value: float) -> torch.Tensor:
 
 
 def keeper(decay: float = 0.9) -> Keeper:
-    return Keeper(BLANK, ema_decay=decay)
+    return Keeper(BLANK, ema_decay=decay, columns=("psnr", "psnr_ema"))
 
 
 @pytest.mark.parametrize("best", range(6))

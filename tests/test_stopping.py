@@ -3,7 +3,15 @@ import pytest
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
-from dipray.stopping import CHECK_EVERY, RULES, LossPlateau, Measured, PastPeak, make_rule
+from dipray.stopping import (
+    CHECK_EVERY,
+    RULES,
+    LossPlateau,
+    Measured,
+    PastPeak,
+    asks_to_stop,
+    make_rule,
+)
 from dipray.trace import COLUMN_NAMES, COLUMNS, TRUTH_COLUMNS
 
 LENGTH = 1000
@@ -22,7 +30,7 @@ def rows(**columns):
 def stops_at(rule, trace, size=CHECK_EVERY) -> int | None:
     """The first look, every CHECK_EVERY iterations, at which a rule fed blocks ends the fit."""
     for start in range(0, LENGTH, size):
-        wants = rule.wants_stop({name: trace[name][start : start + size] for name in trace})
+        wants = asks_to_stop(rule, {name: trace[name][start : start + size] for name in trace})
         if wants and (start + size) % CHECK_EVERY == 0:
             return start + size
     return None

@@ -20,8 +20,8 @@ def luma(picture: Tensor) -> Tensor:
     """BT.601 studio-range luma (1, 1, H, W) on the scale [16, 235] / 255 of RGB; gray is itself."""
     if picture.shape[1] == 1:
         return picture
-    weights = picture.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1) / 255
-    return (picture * weights).sum(1, keepdim=True) + 16 / 255
+    red, green, blue = picture.split(1, dim=1)
+    return (65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255
 
 
 def psnr_y(picture: Tensor, truth: Tensor, *, trim: int = 0) -> Tensor:

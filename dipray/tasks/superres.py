@@ -1,5 +1,7 @@
 """Super-resolution: y = antialiased downsampling of x."""
 
+import copy
+
 import torch
 from torch.nn import functional as F
 
@@ -29,8 +31,8 @@ def superres(task: TaskConfig, name: str) -> Problem:
     else:
         truth = picture.pixels
         operator = Downsample(height, width, task.scale, task.kernel)
-        with torch.no_grad():
-            y = operator(truth)
+        with torch.no_grad():  # in float64, whose last bits do not show in y
+            y = copy.deepcopy(operator).double()(truth.double()).float()
         if task.noise_sigma:
             y = add_noise(y, noise_sigma=task.noise_sigma, seed=task.noise_seed)
     return Problem(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +24,13 @@ def read_truth(path: Path | None, *, channels: int, height: int, width: int) -> 
 
 
 def add_noise(clean: Tensor, *, noise_sigma: float, seed: int) -> Tensor:
-    """clean + N(0, (noise_sigma / 255)^2), clipped to [0, 1]; the same for the same seed."""
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
-    return (clean + noise * (noise_sigma / 255)).clamp(0, 1)
+    """clean + N(0, (noise_sigma / 255)^2), clipped to [0, 1]; the same for the same seed.
+
+    Drawn in float64 by NumPy, since torch's normal numbers differ in the last bit among processors
+    and the problem would be another one on each.
+    """
+    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(tuple(clean.shape)))
+    return (clean.double() + noise * (noise_sigma / 255)).clamp(0, 1).float()
 
 
 def _words(shape: "tuple[int, ...] | torch.Size") -> str:

@@ -42,6 +42,8 @@ SWEEP = "sweep.json"
 PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
 BASELINES = "baselines.json"
 
+IMAGES = ("peak", "peak_ema", "final", "ema")
+
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
 FAILED = "FAILED"  # an exception in the fit
 RUNNING = "RUNNING"  # nobody has said how it ended

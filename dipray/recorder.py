@@ -8,6 +8,7 @@ from dipray.config import FitConfig
 from dipray.folder import (
     CONFIG,
     FAILED,
+    IMAGES,
     OUTCOME,
     PROBLEM,
     PROVENANCE,
@@ -38,10 +39,21 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
     }
 
 
+def clear(store: Store) -> None:
+    """Remove what an earlier fit left in its folder, and nothing else."""
+    for stale in (OUTCOME, STOPPED, TRACE, *(f"{name}.png" for name in IMAGES)):
+        store.remove(stale)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as a reason that fits a table: its type and first line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")[:500]
+
+
 def record_failure(store: Store, config: FitConfig, problem_name: str, *, reason: str) -> None:
     """Leave the folder of a fit that could not begin."""
-    for stale in (OUTCOME, STOPPED, TRACE):
-        store.remove(stale)
+    clear(store)
     store.write_json(CONFIG, config.to_dict())
     store.write_json(PROBLEM, {"name": problem_name})
     store.write_json(OUTCOME, {"outcome": FAILED, "reason": reason})
@@ -63,8 +75,7 @@ class Recorder:
         self._waiting: list[Rows] = []
         self._written_at = clock()
         self._parts = 0
-        for stale in (OUTCOME, STOPPED, TRACE):
-            store.remove(stale)
+        clear(store)
         store.write_json(CONFIG, fit.config.to_dict())
         store.write_json(PROBLEM, describe_problem(fit.problem))
         store.write_json(PROVENANCE, provenance(fit.config, fit.device))
@@ -83,12 +94,20 @@ class Recorder:
     def end(self, outcome: str, *, stopped_by: str | None = None, reason: str = "") -> None:
         """Write what waits, the images, and last of all the outcome."""
         self._write_part()
+        try:
+            self._write_images()
+        except RuntimeError:
+            # a GPU that has failed gives nothing back, and the reason must still be written
+            if outcome != FAILED:
+                raise
+        row = {"outcome": outcome, "stopped_by": stopped_by, **self.summary.outcome_row()}
+        self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
+
+    def _write_images(self) -> None:
         problem = self.fit.problem
         for name, image in self.fit.keeper.images().items():
             alpha = None if problem.alpha is None else problem.alpha.cpu()
             self.store.write(f"{name}.png", encode_png(image, alpha=alpha, bits=problem.bits))
-        row = {"outcome": outcome, "stopped_by": stopped_by, **self.summary.outcome_row()}
-        self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
 
     def _write_part(self) -> None:
         if self._waiting:

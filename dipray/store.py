@@ -1,7 +1,6 @@
 """Store: a folder of results, on a local disk or on object storage, by path or URI."""
 
 import contextlib
-import copy
 import json
 import os
 import posixpath
@@ -45,7 +44,8 @@ class Store:
         for name in names:
             if name in ("", ".", "..") or "/" in name or "\\" in name:
                 raise FolderError(f"{name!r} is no name for a folder in {self.location}")
-        child = copy.copy(self)  # one connection serves a whole sweep
+        child = object.__new__(Store)  # one connection serves a whole sweep
+        child._files, child.is_local = self._files, self.is_local
         child._root = posixpath.join(self._root, *names)
         base, mark, options = self.location, "", ""
         if not self.is_local:  # s3://bucket/prefix?region=...

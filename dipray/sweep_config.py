@@ -26,7 +26,8 @@ class SweepConfig(StrictModel):
         "asynchronous one, ASHA in three brackets",
     )
     metric: Metric = Field(
-        "psnr_peak", description="running best that scheduler, Optuna and leaderboard compare"
+        "psnr_peak",
+        description="what scheduler, Optuna and leaderboard compare: a running best, or the loss",
     )
     grace_period: int = Field(100, ge=1, description="iterations before a fit can be ended early")
     reduction_factor: float = Field(
@@ -34,8 +35,11 @@ class SweepConfig(StrictModel):
     )
     report_every: int = Field(25, ge=1, description="iterations between two reports to Tune")
     cpus_per_trial: float = Field(1.0, gt=0, le=4096, description="also the threads of a fit")
-    gpus_per_trial: float = Field(
-        0.0, ge=0, le=64, description="a share such as 0.25 puts several fits on one GPU"
+    gpus_per_trial: float | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="a share such as 0.25 puts several fits on a GPU; None: one, if there are any",
     )
     max_concurrent: int | None = Field(
         None, ge=1, description="fits at a time; None: as many as the resources hold"
@@ -44,7 +48,8 @@ class SweepConfig(StrictModel):
         None, gt=0, description="seconds after which the sweep ends; a later call goes on"
     )
     address: str | None = Field(
-        None, description="a running Ray cluster ('auto' or host:port); None starts a local one"
+        None,
+        description="a running Ray cluster, auto or host:port; None: RAY_ADDRESS, or a local one",
     )
 
     @model_validator(mode="after")
@@ -59,6 +64,12 @@ class SweepConfig(StrictModel):
                 raise ConfigError(
                     f"{field}={value!r}: has no effect here; it is used with {by}", field=field
                 )
+        gpus = self.gpus_per_trial or 0
+        if gpus > 1 and gpus != round(gpus):
+            raise ConfigError(
+                f"gpus_per_trial={gpus!r}: allowed is a share up to 1, or a whole number",
+                field="gpus_per_trial",
+            )
         return self
 
     @property

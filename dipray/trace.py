@@ -74,6 +74,7 @@ class Summary:
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
+        self._loss_final = np.nan  # unlike the last known one, it tells of divergence
         for name in ("psnr", "psnr_ema"):
             self.values |= {f"{name}_peak": np.nan, _iteration_of(name): np.nan}
         self.values |= {name: np.nan for name in COLUMN_NAMES}
@@ -88,6 +89,8 @@ class Summary:
             if not values[best] <= self.values[f"{name}_peak"]:  # true for NaN too
                 self.values[f"{name}_peak"] = float(values[best])
                 self.values[_iteration_of(name)] = float(rows["iteration"][best])
+        if len(rows["loss"]):
+            self._loss_final = float(rows["loss"][-1])
         for name in COLUMN_NAMES:
             known = rows[name][np.isfinite(rows[name])]
             if known.size:
@@ -113,10 +116,11 @@ class Summary:
             "laplacian_final": "laplacian",
         }
         row: dict[str, float | int | None] = {}
+        values = {**self.values, "loss": self._loss_final}
         for name, source in names.items():
-            value = self.values[source]
+            value = values[source]
             whole = name.startswith("iteration")
-            row[name] = None if np.isnan(value) else int(value) if whole else value
+            row[name] = None if not np.isfinite(value) else int(value) if whole else value
         return row
 
 

@@ -29,8 +29,11 @@ def _optimizers() -> Iterable[Row]:
 
 
 def _spaces() -> Iterable[Row]:
-    from search_spaces import SPACES
-
+    try:
+        from search_spaces import SPACES
+    except ImportError:
+        yield "", "sweeps need ray and optuna, which are not installed"
+        return
     for name, space in SPACES.items():
         searches = "random, optuna" if space.grid is None else "grid, random, optuna"
         yield name, f"{space.question} ({searches})"

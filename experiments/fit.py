@@ -5,10 +5,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import CONFIG, PROBLEM, is_finished, read_outcome, trial_id
+from dipray.folder import (
+    CONFIG,
+    FAILED,
+    INTERRUPTED,
+    PROBLEM,
+    is_finished,
+    read_outcome,
+    trial_id,
+)
 from dipray.loop import Fit
 from dipray.problem import Problem
-from dipray.recorder import Recorder
+from dipray.recorder import Recorder, one_line
 from dipray.store import Store
 from dipray.tasks import build_problem
 from dipray.trace import Summary
@@ -70,9 +78,11 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
             for block in fit.blocks(BLOCK):
                 recorder.add(block)
                 progress.update(task, completed=fit.iteration, quality=_quality(recorder.summary))
-        except BaseException:
-            if fit.outcome is None:
-                recorder.end("INTERRUPTED")
+        except KeyboardInterrupt:
+            recorder.end(INTERRUPTED)
+            raise
+        except Exception as error:
+            recorder.end(FAILED, reason=one_line(error))
             raise
 
 

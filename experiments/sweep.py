@@ -1,5 +1,7 @@
 """`dipray sweep`: a sweep over the pictures and the space that the flags name."""
 
+import itertools
+
 from rich.console import Console
 
 from analysis import load_sweep, write_tables
@@ -33,13 +35,16 @@ def run_sweep_command(command: SweepCommand) -> int:
     sweep = load_sweep(store)
     write_tables(sweep)
     show(sweep, console)
+    left = f", {result.interrupted} not finished (the same command goes on)"
     console.print(
-        f"{result.run} trials run, {result.kept} kept from before, {result.failed} failed; "
-        f"tables and pictures in {store}",
+        f"{result.run} trials run, {result.kept} kept from before, {result.failed} failed"
+        f"{left if result.interrupted else ''}; tables and pictures in {store}",
         highlight=False,
         soft_wrap=True,
     )
-    return 0
+    if result.interrupted and command.sweep.time_budget_s is None:
+        return 130  # Ctrl-C, which Tune keeps to itself
+    return 1 if result.run and result.failed == result.run else 0
 
 
 def choose_space(command: SweepCommand) -> Space:
@@ -62,11 +67,12 @@ def choose_space(command: SweepCommand) -> Space:
 
 def name_apart(tasks: list[TaskConfig]) -> list[Problem]:
     """The problems, named after their files; files of the same name get a number behind it."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     problems = []
     for task in tasks:
         stem = safe_name(task.source.stem)
-        taken[stem] = taken.get(stem, 0) + 1
-        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
         problems.append(build_problem(task, name=name))
     return problems

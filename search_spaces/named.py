@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dipray.sweep.space import Grid, Space
+from dipray.sweep import Grid, Space
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ def run_out(search):
     configs = []
     while (config := search.suggest(str(len(configs)))) != Searcher.FINISHED:
         result = {"psnr_peak": config["lr"], "training_iteration": 1}
-        search.on_trial_result(str(len(configs)), result)
         search.on_trial_complete(str(len(configs)), result)
         configs.append(config)
     return configs
@@ -101,14 +100,19 @@ def test_points_that_do_not_fit_are_drawn_again():
     assert {config["depth"] for config in configs} == {2}
 
 
+def test_points_that_do_not_fit_do_not_end_a_search_that_is_used_up():
+    search = make({"lr": [0.1, 0.2, 0.3], "depth": [2, 9]}, num_samples=9, pictures=PICTURES[:1])
+    assert sorted(config["lr"] for config in run_out(search)) == [0.1, 0.2, 0.3]
+
+
 def test_a_space_without_a_valid_point_is_an_error():
     with pytest.raises(ConfigError, match="no configuration that fits: depth=9"):
         make({"lr": [0.1], "depth": 9}).suggest("0")
 
 
 def test_a_search_pickles_after_it_was_asked():
-    import pickle
+    from ray import cloudpickle  # as Tune does
 
     search = make({"lr": [0.1, 0.2, 0.3]})
     search.suggest("0")
-    assert len(pickle.loads(pickle.dumps(search))) == 7
+    assert len(cloudpickle.loads(cloudpickle.dumps(search))) == 7

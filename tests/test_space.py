@@ -6,7 +6,7 @@ import pytest
 from ray import tune
 
 from dipray.errors import ConfigError
-from dipray.sweep.space import check_fields, draw, expand, fields_only, read_grid
+from dipray.sweep.space import check_fields, draw, expand, read_grid
 
 CONDITIONAL = {
     "depth": [2, 3],
@@ -109,10 +109,27 @@ def test_random_points_repeat_with_the_seed_and_stay_in_range():
             assert point["lr"] in (0.5, 1.0, 1.5, 2.0)
 
 
-def test_a_function_is_a_space_and_only_its_fields_count():
+def test_a_function_is_a_space_and_what_it_returns_is_the_point():
     def define(trial: optuna.Trial) -> dict[str, object]:
-        return {"lr": trial.suggest_float("lr of adam", 0.1, 0.2), "label": 3}
+        return {"lr": trial.suggest_float("lr of adam", 0.1, 0.2)}
 
     (point,) = draw(define, 1, seed=0)
     assert set(point) == {"lr"}
-    assert fields_only({"lr": 1, "x": 2}) == {"lr": 1}
+
+
+def test_a_choice_among_grids_is_like_a_list_of_them():
+    grids = [{"optimizer": "adam", "lr": 0.1}, {"optimizer": "sgd", "lr": 1.0}]
+    assert draw({"o": tune.choice(grids)}, 9, seed=1) == draw({"o": grids}, 9, seed=1)
+    assert expand({"o": tune.choice(grids)}) == expand({"o": grids})
+
+
+@pytest.mark.parametrize("bad", [tune.randn(), tune.qloguniform(0.1, 1.0, 0.1)])
+def test_ranges_that_optuna_lacks_are_refused(bad):
+    with pytest.raises(ConfigError, match="lr: Optuna has no normal"):
+        draw({"lr": bad}, 1, seed=0)
+
+
+@pytest.mark.parametrize("use", [expand, lambda space: draw(space, 2, seed=0)])
+def test_a_misspelt_field_is_refused_by_every_search(use):
+    with pytest.raises(ConfigError, match="learning_rate: no such setting"):
+        use({"learning_rate": [0.1, 0.2]})

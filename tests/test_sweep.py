@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import os
 
 import pandas as pd
 import pytest
@@ -208,6 +209,27 @@ def test_failures_and_divergence_are_rows(pictures, tmp_path):
     assert set(trials.loc[explosive_ones, "outcome"]) == {"DIVERGED"}
 
 
+def deadly_operator():
+    """Ends the process that learns through it."""
+
+    class Deadly(torch.nn.Module):
+        def forward(self, x):
+            if x.requires_grad:
+                os._exit(1)
+            return x
+
+    return Deadly()
+
+
+def test_a_worker_that_dies_is_a_row(pictures, tmp_path):
+    deadly = dataclasses.replace(pictures[0], operator=deadly_operator(), name="deadly")
+    result = run_sweep([deadly], {"net": "skip"}, str(tmp_path), base=BASE, config=SWEEP)
+    assert (result.run, result.failed) == (1, 1)
+    (row,) = load_sweep(tmp_path).trials.to_dict("records")
+    assert row["outcome"] == "FAILED"
+    assert "ActorDied" in row["reason"]
+
+
 def test_a_trial_that_cannot_begin_is_a_row(pictures, tmp_path):
     lost = dataclasses.replace(pictures[0], operator=missing_operator(), name="lost")
     result = run_sweep([lost], {"net": "skip"}, str(tmp_path), base=BASE, config=SWEEP)
@@ -221,12 +243,16 @@ def test_an_interrupted_trial_is_run_again(pictures, tmp_path):
     base = BASE.replace(iterations=100_000)
     config = SweepConfig(scheduler="none", time_budget_s=10.0, report_every=20)
     space = {"net": ["skip", "encdec"]}
-    run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
+    result = run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
+    assert (result.run, result.interrupted) == (0, 2)
     first = load_sweep(tmp_path).trials
     assert set(first["outcome"]) == {"INTERRUPTED"}
     assert (first["iterations_run"] < 100_000).all()
-    result = run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
-    assert (result.run, result.kept) == (2, 0)
+    short = config.replace(time_budget_s=None)
+    done = run_sweep(
+        pictures[:1], space, str(tmp_path), base=base.replace(iterations=20), config=short
+    )
+    assert (done.run, done.kept) == (2, 0)
 
 
 def test_optuna_searches_each_picture_and_goes_on(pictures, tmp_path):

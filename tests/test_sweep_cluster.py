@@ -10,8 +10,11 @@ from ray.cluster_utils import Cluster
 
 from analysis import load_sweep
 from dipray.config import FitConfig
+from dipray.errors import FolderError
 from dipray.problem import Problem
+from dipray.store import Store
 from dipray.sweep import SweepConfig, run_sweep
+from dipray.sweep.cluster import check_shared
 
 pytestmark = pytest.mark.ray
 
@@ -41,3 +44,8 @@ def test_a_running_cluster_is_used_and_left_running(two_nodes, noisy, truth, tmp
     assert not ray.is_initialized()
     ray.init(address=two_nodes.address, log_to_driver=False, logging_level=logging.ERROR)
     assert sum(node["Alive"] for node in ray.nodes()) == 2
+    local = Store(tmp_path / "local")
+    local.write("here.txt", b"")
+    check_shared(local, "here.txt")
+    with pytest.raises(FolderError, match="is not on the disk of"):
+        check_shared(local, "elsewhere.txt")

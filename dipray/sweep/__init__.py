@@ -1,8 +1,8 @@
 """Sweeps: many fits on Ray Tune, left in one folder."""
 
 from dipray.sweep.run import SweepResult, run_sweep
-from dipray.sweep.space import Space, read_grid
+from dipray.sweep.space import Grid, Space, read_grid
 from dipray.sweep.trainable import FitTrainable
 from dipray.sweep_config import SweepConfig
 
-__all__ = ["FitTrainable", "Space", "SweepConfig", "SweepResult", "read_grid", "run_sweep"]
+__all__ = ["FitTrainable", "Grid", "Space", "SweepConfig", "SweepResult", "read_grid", "run_sweep"]

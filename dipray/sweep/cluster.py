@@ -3,19 +3,29 @@
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import optuna
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dipray.errors import ConfigError
+from dipray.errors import ConfigError, FolderError
+from dipray.store import Store
 from dipray.sweep_config import SweepConfig
 
 
 @contextmanager
 def running_ray(address: str | None) -> Iterator[None]:
     """The Ray that runs already, or the one at `address`, or a local one for the time."""
+    if address is not None and address.startswith("ray://"):
+        raise ConfigError(
+            f"address={address!r}: Ray Client cannot drive a sweep; run it on the cluster with "
+            "address auto, or through ray job submit",
+            field="address",
+        )
     if ray.is_initialized():
         yield
         return
@@ -58,10 +68,73 @@ def quiet_tune() -> Iterator[None]:
         optuna.logging.set_verbosity(levels[1])
 
 
-def slots(config: SweepConfig) -> int:
-    """How many trials the cluster's resources hold at once, at least one."""
-    resources = ray.cluster_resources()
-    slots = resources.get("CPU", 1.0) / config.cpus_per_trial
-    if config.gpus_per_trial:
-        slots = min(slots, resources.get("GPU", 0.0) / config.gpus_per_trial)
-    return max(1, math.floor(slots + 1e-6))
+@dataclass(frozen=True)
+class Share:
+    """What one trial takes of the cluster, and how many trials the cluster holds at once."""
+
+    cpus: float
+    gpus: float
+    slots: int
+
+
+def share_out(config: SweepConfig, device: str, nodes: Sequence[Mapping[str, float]]) -> Share:
+    """Divide nodes, each with its CPU and GPU count, among trials; a trial lies on one node.
+
+    Without `gpus_per_trial` a trial takes a whole GPU where there are any, unless the device is
+    the CPU. Raises ConfigError if no node can hold a trial, or the device names one GPU of many.
+    """
+    if device.startswith("cuda:"):
+        raise ConfigError(
+            f"device={device!r}: Ray deals out the GPUs of a sweep; write cuda and gpus_per_trial",
+            field="device",
+        )
+    gpus = config.gpus_per_trial
+    if gpus is None:
+        any_gpu = any(node.get("GPU", 0) > 0 for node in nodes)
+        gpus = 1.0 if any_gpu and device != "cpu" else 0.0
+    slots = 0
+    for node in nodes:
+        held = node.get("CPU", 0.0) / config.cpus_per_trial
+        if gpus:
+            held = min(held, node.get("GPU", 0.0) / gpus)
+        slots += math.floor(held + 1e-6)
+    if not slots:
+        most = [f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes]
+        raise ConfigError(
+            f"cpus_per_trial={config.cpus_per_trial:g}, gpus_per_trial={gpus:g}: no node can hold "
+            f"a trial; there are {', '.join(most) or 'no nodes'}"
+        )
+    return Share(config.cpus_per_trial, gpus, slots)
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes of the running Ray."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _sees(location: str, name: str) -> bool:
+    return Store(location).exists(name)
+
+
+def check_shared(store: Store, name: str) -> None:
+    """Raises FolderError if a node does not see `name`, a file of the sweep's local folder."""
+    nodes = alive_nodes()
+    if not store.is_local or len(nodes) < 2:
+        return
+    look = ray.remote(num_cpus=0)(_sees)
+    answers = [
+        look.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(str(store), name)
+        for node in nodes
+    ]
+    blind = [
+        node["NodeManagerAddress"]
+        for node, sees in zip(nodes, ray.get(answers), strict=True)
+        if not sees
+    ]
+    if blind:
+        raise FolderError(
+            f"{store} is not on the disk of {', '.join(blind)}; give a folder that all nodes "
+            "share, or object storage such as s3://bucket/prefix"
+        )

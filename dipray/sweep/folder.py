@@ -2,43 +2,67 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from ray import tune
+from ray.tune.search.sample import Domain
 
 import dipray
 from dipray.baselines import baselines
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import BASELINES, PROBLEM, PROBLEMS, is_finished, read_outcome, safe_name
+from dipray.folder import (
+    BASELINES,
+    CONFIG,
+    FAILED,
+    INTERRUPTED,
+    OUTCOME,
+    PROBLEM,
+    PROBLEMS,
+    is_finished,
+    read_outcome,
+    safe_name,
+)
 from dipray.images import encode_png
 from dipray.problem import Problem
-from dipray.recorder import describe_problem
+from dipray.recorder import describe_problem, one_line, record_failure
 from dipray.store import Store
 from dipray.sweep.search import Picture
 from dipray.sweep.space import Space
 from dipray.sweep_config import SweepConfig
 
 
-def finished(trials: Store, metric: str) -> dict[str, float]:
-    """The finished trials of a folder and their metric, NaN where they have none."""
-    known = {}
+def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
+    """The finished trials of each picture and their metric, NaN where they have none."""
+    known: dict[str, dict[str, float]] = {}
     for name in trials.names():
         folder = trials.child(name)
         if is_finished(folder):
-            row = read_outcome(folder)
-            value = row.get("loss_final" if metric == "loss" else metric)
-            known[name] = math.nan if value is None else float(value)
+            problem = str(folder.read_json(PROBLEM)["name"])
+            value = read_outcome(folder).get("loss_final" if metric == "loss" else metric)
+            known.setdefault(problem, {})[name] = math.nan if value is None else float(value)
     return known
 
 
-def of_picture(known: Mapping[str, float], trials: Store, picture: str) -> dict[str, float]:
-    """Of the finished trials those of one picture, by what their folders say."""
-    return {
-        name: value
-        for name, value in known.items()
-        if trials.child(name).read_json(PROBLEM).get("name") == picture
-    }
+def settle(trials: Store, result: tune.Result, base: FitConfig) -> str:
+    """The outcome of a trial of this call, written for it if its worker could not.
+
+    A worker that died leaves none, nor does one that was busy for too long when the sweep ended.
+    """
+    settings = dict(result.config or {})
+    folder, problem = trials.child(settings.pop("trial")), settings.pop("problem")
+    if not folder.exists(OUTCOME):
+        if result.error is not None and not folder.exists(CONFIG):
+            record_failure(folder, base.replace(**settings), problem, reason=one_line(result.error))
+        elif result.error is not None:
+            folder.write_json(OUTCOME, {"outcome": FAILED, "reason": one_line(result.error)})
+        elif folder.exists(CONFIG):
+            folder.write_json(OUTCOME, {"outcome": INTERRUPTED})
+        else:
+            return INTERRUPTED  # before it began
+    return str(read_outcome(folder)["outcome"])
 
 
 def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence[Picture]) -> None:
@@ -90,4 +114,14 @@ def _plain(space: Space) -> Any:
     """A grid as it is, ranges and functions by what they call themselves."""
     if callable(space):
         return getattr(space, "__qualname__", repr(space))
-    return json.loads(json.dumps(dict(space), default=repr))
+    return json.loads(json.dumps(dict(space), default=_range))
+
+
+def _range(domain: Domain) -> dict[str, Any]:
+    """A range of Tune as plain data."""
+    known = {name: getattr(domain, name, None) for name in ("lower", "upper", "categories")}
+    return {
+        "range": type(domain).__name__,
+        "sampler": type(domain.get_sampler()).__name__,
+        **{name: value for name, value in known.items() if value is not None},
+    }

@@ -12,11 +12,17 @@ from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import CONFIG, SWEEP, TRIALS, TUNE, safe_name
+from dipray.folder import CONFIG, FAILED, INTERRUPTED, SWEEP, TRIALS, TUNE, safe_name
 from dipray.problem import Problem
 from dipray.store import Store
-from dipray.sweep.cluster import quiet_tune, running_ray, slots
-from dipray.sweep.folder import description, finished, of_picture, write_problems
+from dipray.sweep.cluster import (
+    alive_nodes,
+    check_shared,
+    quiet_tune,
+    running_ray,
+    share_out,
+)
+from dipray.sweep.folder import description, finished, settle, write_problems
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw, expand
@@ -32,11 +38,13 @@ class SweepResult:
 
     store: Store
     kept: int  # trials that an earlier call had finished
-    run: int  # trials that this call ran, to whatever end
+    run: int  # trials that this call brought to an end
     failed: int  # of these, with an exception
+    interrupted: int  # trials that this call did not bring to an end, by time budget or Ctrl-C
     seconds: float  # of the search, the start of Ray apart
 
 
+@quiet_tune()
 def run_sweep(
     problems: Sequence[Problem],
     space: Space,
@@ -54,6 +62,7 @@ def run_sweep(
     Raises ConfigError or FolderError before anything runs.
     """
     base, config = base or FitConfig(), config or SweepConfig()
+    problems = [problem.to("cpu") for problem in problems]
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
     if store.exists(CONFIG):
@@ -62,27 +71,32 @@ def run_sweep(
     write_problems(store, problems, pictures)
     store.write_json(SWEEP, description(space, base, config, pictures))
     if not len(search):
-        return SweepResult(store, kept, 0, 0, 0.0)
-    with running_ray(config.address), quiet_tune():
+        return SweepResult(store, kept=kept, run=0, failed=0, interrupted=0, seconds=0.0)
+    with running_ray(config.address):
+        nodes = [node["Resources"] for node in alive_nodes()]
+        share = share_out(config, base.device, nodes)
+        check_shared(store, SWEEP)
+        scheduler = make_scheduler(config, store.child(TRIALS))
         started = time.perf_counter()
         settings = TrialSettings(
             problems={problem.name: ray.put(problem) for problem in problems},
             base=base,
             trials=store.child(TRIALS),
             report_every=config.report_every,
-            threads=max(1, math.floor(config.cpus_per_trial)),
+            threads=max(1, math.floor(share.cpus)),
+            gpu_share=share.gpus,
         )
         trainable = tune.with_resources(
             tune.with_parameters(FitTrainable, settings=settings),
-            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+            {"cpu": share.cpus, "gpu": share.gpus},
         )
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=search,
-                scheduler=make_scheduler(config, store.child(TRIALS)),
+                scheduler=scheduler,
                 num_samples=len(search),
-                max_concurrent_trials=config.max_concurrent or slots(config),
+                max_concurrent_trials=config.max_concurrent or share.slots,
                 time_budget_s=config.time_budget_s,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -98,7 +112,19 @@ def run_sweep(
         )
         results = tuner.fit()
         seconds = time.perf_counter() - started
-    return SweepResult(store, kept, len(results), len(results.errors), seconds)
+    scheduler.write_notes()
+    outcomes = [
+        settle(store.child(TRIALS), result, base)
+        for result in map(results.__getitem__, range(len(results)))
+    ]
+    return SweepResult(
+        store,
+        kept=kept,
+        run=len(outcomes) - outcomes.count(INTERRUPTED),
+        failed=outcomes.count(FAILED),
+        interrupted=outcomes.count(INTERRUPTED),
+        seconds=seconds,
+    )
 
 
 def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
@@ -124,11 +150,12 @@ def _search(
 ) -> tuple[ListSearch | OptunaPerPicture, int]:
     """The searcher for what is not finished yet, and how many trials are."""
     known = finished(trials, config.metric)
+    of_all = {trial: value for each in known.values() for trial, value in each.items()}
     if config.search != "optuna":
         planned = _plan(pictures, space, base, config)
-        waiting = [each for each in planned if each.trial not in known]
+        waiting = [each for each in planned if each.trial not in of_all]
         return ListSearch(waiting), len(planned) - len(waiting)
-    by_picture = {picture.name: of_picture(known, trials, picture.name) for picture in pictures}
+    by_picture = {picture.name: known.get(picture.name, {}) for picture in pictures}
     search = OptunaPerPicture(
         as_define_by_run(space),
         pictures,

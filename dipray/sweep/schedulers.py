@@ -1,5 +1,6 @@
 """Schedulers: which fits are ended early, each compared with fits of its own picture only."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from dipray.errors import FolderError
 from dipray.folder import STOPPED
 from dipray.store import Store
 from dipray.sweep_config import SweepConfig
@@ -46,7 +48,7 @@ def _median(config: SweepConfig) -> TrialScheduler:
     )
 
 
-def make_scheduler(config: SweepConfig, trials: Store) -> TrialScheduler:
+def make_scheduler(config: SweepConfig, trials: Store) -> "PerPicture":
     """The scheduler that the configuration names; trials: the folder of the trials' folders."""
     makers: dict[str, Make] = {
         "asha": partial(_asha, config, 1),
@@ -70,6 +72,7 @@ class PerPicture(FIFOScheduler):
         self._make = make
         self._trials = trials
         self._each: dict[str, TrialScheduler] = {}
+        self._notes: dict[str, dict[str, Any]] = {}
 
     def _of(self, trial: Trial) -> TrialScheduler:
         problem = trial.config["problem"]
@@ -86,8 +89,16 @@ class PerPicture(FIFOScheduler):
         decision: str = self._of(trial).on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.STOP:
             note = {"stopped_by": self._name, "stopped_at": int(result["iteration"])}
-            self._trials.child(trial.config["trial"]).write_json(STOPPED, note)
+            self._notes[trial.config["trial"]] = note
+            with contextlib.suppress(FolderError):  # one failed write must not end the sweep
+                self.write_notes()
         return decision
+
+    def write_notes(self) -> None:
+        """Write the notes that are not written yet; raises FolderError."""
+        for name in list(self._notes):
+            self._trials.child(name).write_json(STOPPED, self._notes[name])
+            del self._notes[name]
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Pass on."""

@@ -1,19 +1,19 @@
 """Searchers: which configuration Tune runs next, each picture for itself."""
 
-import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
 from dipray.folder import trial_id
 from dipray.problem import Problem
-from dipray.sweep.space import DefineByRun, Point, fields_only
+from dipray.sweep.space import DefineByRun, Point
 
 _DRAWS = 50  # attempts at a configuration that is valid and new
 
@@ -42,7 +42,7 @@ class Picture:
 
     def plan(self, base: FitConfig, point: Point) -> "Planned":
         """The trial of a point on this picture; raises ConfigError if it cannot be fitted."""
-        config = base.replace(**point)
+        config = base.replace(**point)  # which refuses what is no field
         config.check_size(self.height, self.width)
         if config.stop == "psnr" and not self.has_reference:
             raise ConfigError(f"stop='psnr': needs the truth of {self.name}", field="stop")
@@ -104,6 +104,7 @@ class OptunaPerPicture(Searcher):
         known: Mapping[str, Mapping[str, float]],
     ) -> None:
         super().__init__(metric=metric, mode=mode)
+        self._define = define
         self._base = base
         self._known = {trial: value for each in known.values() for trial, value in each.items()}
         self._seen = set(self._known)
@@ -111,25 +112,25 @@ class OptunaPerPicture(Searcher):
             picture: max(0, num_samples - len(known.get(picture.name, ()))) for picture in pictures
         }
         self._studies = {
-            picture: OptunaSearch(
-                space=define,
-                metric=metric,
-                mode=mode,
-                study_name=picture.name,
+            picture: optuna.create_study(
+                direction="minimize" if mode == "min" else "maximize",
                 sampler=optuna.samplers.TPESampler(seed=seed + index),
             )
             for index, picture in enumerate(self._left)
         }
-        # Tune's id of a trial -> its study, and the id that the study knows it by
-        self._asked: dict[str, tuple[OptunaSearch, str]] = {}
-        self._turns = itertools.cycle(self._left)
+        # Tune's id of a trial -> its study and the study's trial
+        self._asked: dict[str, tuple[optuna.Study, optuna.Trial]] = {}
+        self._turn = 0
 
     def __len__(self) -> int:
         return sum(self._left.values())
 
     def suggest(self, trial_id: str) -> Any:
         """The next configuration for the picture whose turn it is."""
-        for picture in itertools.islice(self._turns, len(self._left)):
+        pictures = list(self._left)
+        for _ in pictures:
+            picture = pictures[self._turn % len(pictures)]
+            self._turn += 1
             planned = self._draw(picture, trial_id) if self._left[picture] else None
             if planned is not None:
                 self._left[picture] -= 1
@@ -139,35 +140,34 @@ class OptunaPerPicture(Searcher):
 
     def _draw(self, picture: Picture, trial_id: str) -> Planned | None:
         """A valid, new trial; None, for good, where the space seems to be used up."""
-        study, complaint = self._studies[picture], None
-        for attempt in range(_DRAWS):
-            asked_as = f"{trial_id}-{attempt}"
-            point = fields_only(study.suggest(asked_as) or {})
+        study, complaints = self._studies[picture], []
+        for _ in range(_DRAWS):
+            asked = study.ask()
             try:
-                planned = picture.plan(self._base, point)
+                planned = picture.plan(self._base, self._define(asked))
             except ConfigError as error:
-                complaint = error
-                study.on_trial_complete(asked_as, error=True)
+                complaints.append(error)
+                study.tell(asked, state=TrialState.FAIL)
                 continue
             if planned.trial not in self._seen:
-                self._asked[trial_id] = (study, asked_as)
+                self._asked[trial_id] = (study, asked)
                 return planned
-            value = self._known.get(planned.trial)
-            result = None if value is None else {self.metric: value}
-            study.on_trial_complete(asked_as, result, error=result is None)
-        if complaint is not None:
-            raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaint}")
+            _tell(study, asked, self._known.get(planned.trial))
+        if len(complaints) == _DRAWS:
+            raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaints[-1]}")
         self._left[picture] = 0
         return None
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Tell the picture's study."""
-        study, asked_as = self._asked[trial_id]
-        study.on_trial_result(asked_as, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the picture's study."""
-        study, asked_as = self._asked[trial_id]
-        study.on_trial_complete(asked_as, result, error)
+        study, asked = self._asked.pop(trial_id)
+        _tell(study, asked, None if error or not result else result.get(self.metric))
+
+
+def _tell(study: optuna.Study, asked: optuna.Trial, value: float | None) -> None:
+    if value is None or not math.isfinite(value):
+        study.tell(asked, state=TrialState.FAIL)
+    else:
+        study.tell(asked, value)

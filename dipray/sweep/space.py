@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
+from ray.tune.search.sample import (
+    Categorical,
+    Domain,
+    Float,
+    Integer,
+    LogUniform,
+    Normal,
+    Quantized,
+)
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
@@ -50,7 +58,7 @@ def check_fields(grid: Grid, place: str = "") -> None:
     """Raises ConfigError, with the place in the grid, for names that are no field."""
     for name, value in grid.items():
         here = f"{place}{name}"
-        alternatives = value if isinstance(value, list) else [value]
+        alternatives = _items(value)
         if not alternatives:
             raise ConfigError(f"{here}: an empty list; give at least one value", field=name)
         grids = [item for item in alternatives if isinstance(item, Mapping)]
@@ -62,11 +70,19 @@ def check_fields(grid: Grid, place: str = "") -> None:
             check_fields(item, f"{here}[{index}].")
 
 
+def _items(value: Any) -> list[Any]:
+    """The alternatives of a field: of a list or a choice its items, else the value alone."""
+    if isinstance(value, Categorical):
+        return list(value.categories)
+    return value if isinstance(value, list) else [value]
+
+
 def expand(grid: Grid) -> list[Point]:
-    """Every combination of a grid, in its order; raises ConfigError where a range has no list."""
+    """Every combination of a grid, in its order; raises ConfigError for ranges and wrong names."""
+    check_fields(grid)
     axes: list[list[Point]] = []
     for name, value in grid.items():
-        if isinstance(value, Domain) and not isinstance(value, Categorical):
+        if any(isinstance(item, Domain) for item in _items(value)):
             raise ConfigError(
                 f"{name}: a range cannot be a grid; write a list, or search random or optuna",
                 field=name,
@@ -76,9 +92,7 @@ def expand(grid: Grid) -> list[Point]:
 
 
 def _alternatives(name: str, value: Any) -> Iterator[Point]:
-    if isinstance(value, Categorical):
-        value = value.categories
-    for item in value if isinstance(value, list) else [value]:
+    for item in _items(value):
         if isinstance(item, Mapping):
             yield from expand(item)
         else:
@@ -96,10 +110,7 @@ def _merge(parts: tuple[Point, ...]) -> Point:
 
 
 class Suggester:
-    """A grid as a define-by-run function: lists become categories, ranges stay ranges.
-
-    An instance pickles, which Tune needs when it saves the searcher.
-    """
+    """A grid as a define-by-run function: lists become categories, ranges stay ranges."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -112,13 +123,13 @@ class Suggester:
         point: Point = {}
         for name, value in grid.items():
             here = f"{place}{name}"
-            if isinstance(value, Domain):
-                point[name] = _suggest(trial, here, value)
+            items = _items(value)
+            if isinstance(items[0], Domain):
+                point[name] = _suggest(trial, here, items[0])
                 continue
-            items = value if isinstance(value, list) else [value]
             at = 0
             if len(items) > 1:
-                at = trial.suggest_categorical(f"{here}#", list(range(len(items))))
+                at = trial.suggest_categorical(here, list(range(len(items))))
             chosen = items[at]
             if isinstance(chosen, Mapping):
                 point |= self._draw(trial, chosen, f"{here}[{at}].")
@@ -128,35 +139,35 @@ class Suggester:
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Any:
-    # the trailing @ keeps Optuna's names apart from fields, which the point alone sets
     sampler, step = domain.get_sampler(), None
     if isinstance(sampler, Quantized):
         step, sampler = sampler.q, sampler.sampler
     log = isinstance(sampler, LogUniform)
+    if isinstance(sampler, Normal) or (log and step):
+        raise ConfigError(
+            f"{name}: Optuna has no normal and no stepped logarithmic ranges; write uniform, "
+            "loguniform, quniform, randint, qrandint, lograndint or choice",
+            field=name,
+        )
     if isinstance(domain, Float):
-        return trial.suggest_float(f"{name}@", domain.lower, domain.upper, step=step, log=log)
+        return trial.suggest_float(name, domain.lower, domain.upper, step=step, log=log)
     if isinstance(domain, Integer):
         # Optuna's upper end is inclusive; ray's is too for quantized integers, but for no others
         upper = domain.upper - (0 if step else 1)
-        return trial.suggest_int(f"{name}@", domain.lower, upper, step=int(step or 1), log=log)
-    if isinstance(domain, Categorical):
-        chosen = trial.suggest_categorical(f"{name}@", list(range(len(domain.categories))))
-        return domain.categories[chosen]
+        return trial.suggest_int(name, domain.lower, upper, step=int(step or 1), log=log)
     raise ConfigError(f"{name}: {type(domain).__name__} ranges are not known", field=name)
 
 
 def as_define_by_run(space: Space) -> DefineByRun:
-    """The space as a function that Optuna can call."""
-    return space if callable(space) else Suggester(space)
+    """The space as a function that Optuna can call; raises ConfigError for names of no field."""
+    if callable(space):
+        return space
+    check_fields(space)
+    return Suggester(space)
 
 
 def draw(space: Space, count: int, *, seed: int) -> list[Point]:
     """`count` independent random points, the same for the same seed."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     define = as_define_by_run(space)
-    return [fields_only(define(study.ask())) for _ in range(count)]
-
-
-def fields_only(point: Mapping[str, Any]) -> Point:
-    """The point without what is no field of FitConfig."""
-    return {name: value for name, value in point.items() if name in FitConfig.model_fields}
+    return [define(study.ask()) for _ in range(count)]

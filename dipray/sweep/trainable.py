@@ -1,5 +1,6 @@
 """The trainable that Ray Tune runs: one fit, one block of iterations a step."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,11 @@ import torch
 from ray import tune
 
 from dipray.config import FitConfig
+from dipray.errors import FolderError
 from dipray.folder import FAILED, INTERRUPTED
 from dipray.loop import Block, Fit, Outcome
 from dipray.problem import Problem
-from dipray.recorder import Recorder, record_failure
+from dipray.recorder import Recorder, one_line, record_failure
 from dipray.store import Store
 from dipray.trace import Summary
 
@@ -41,6 +43,7 @@ class TrialSettings:
     trials: Store
     report_every: int
     threads: int
+    gpu_share: float
 
 
 class FitTrainable(tune.Trainable):
@@ -58,7 +61,10 @@ class FitTrainable(tune.Trainable):
         started, and yet let it set up the trial that the other one runs.
         """
         torch.set_num_threads(settings.threads)
+        if 0 < settings.gpu_share < 1 and torch.cuda.is_available():
+            torch.cuda.set_per_process_memory_fraction(settings.gpu_share)  # Ray sets no limit
         self.settings = settings
+        self.blocks: Iterator[Block] = iter(())
         self.trial_settings = config
         self.recorder: Recorder | None = None
         self.has_ended = False
@@ -72,17 +78,19 @@ class FitTrainable(tune.Trainable):
             block = next(self.blocks)
             self.recorder.add(block)
         except Exception as error:
-            self._fail(one_line(error))
+            self._fail(_reason(error))
             raise
         self.has_ended = block.outcome is not None
-        return {**report(self.recorder.summary, block.outcome), "done": self.has_ended}
+        has_reference = self.recorder.fit.problem.reference is not None
+        row = report(self.recorder.summary, block.outcome, has_reference=has_reference)
+        return {**row, "done": self.has_ended}
 
     def _begin(self) -> None:
         """Take the problem from the object store and build the fit."""
         problem = ray.get(self.settings.problems[self.trial_settings["problem"]])
         fit = Fit(problem, self._fit_config())
         self.recorder = Recorder(self._folder(), fit)
-        self.blocks: Iterator[Block] = fit.blocks(self.settings.report_every)
+        self.blocks = fit.blocks(self.settings.report_every)
 
     def _fit_config(self) -> FitConfig:
         of_the_sweep = ("problem", "trial")
@@ -108,25 +116,32 @@ class FitTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another trial in the same process."""
-        self.cleanup()
+        with contextlib.suppress(FolderError):  # the old trial's, which must not fail the new one
+            self.cleanup()
         self.trial_settings = new_config
         self.recorder = None
+        self.blocks = iter(())  # lets go of the old fit
         self.has_ended = False
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
         return True
 
 
-def one_line(error: Exception) -> str:
-    """An exception as a reason that fits a table: of Ray's, what was raised in the worker."""
-    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-    words = f"{type(cause).__name__}: {cause}".strip().splitlines()
-    return " ".join(words[-1].split() if len(words) > 1 else words[0].split())[:500]
+def _reason(error: Exception) -> str:
+    """Of an error that Ray wrapped, what was raised."""
+    return one_line(error.cause if isinstance(error, ray.exceptions.RayTaskError) else error)
 
 
-def report(summary: Summary, outcome: Outcome | None) -> dict[str, float]:
-    """What goes to Tune: the columns that this problem has, all finite."""
+def report(summary: Summary, outcome: Outcome | None, *, has_reference: bool) -> dict[str, float]:
+    """What goes to Tune: the columns that this problem has, all finite.
+
+    A metric that Tune compares must be there, so one that a fit never had is the worst.
+    """
     known = {name: summary.values[name] for name in REPORTED}
     row = {name: float(value) for name, value in known.items() if np.isfinite(value)}
-    if outcome is Outcome.DIVERGED:
+    if has_reference:
+        row = {name: 0.0 for name in REPORTED if name.startswith("psnr")} | row
+    if outcome is Outcome.DIVERGED or "loss" not in row:
         row["loss"] = WORST_LOSS
     row["iteration"] = int(known["iteration"])
     return row

@@ -50,7 +50,7 @@ def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = No
     entries = trials.assign(method=TRIAL_METHOD, ended_by=ended_by(trials)).reset_index()
     numbers = _numbers(metric)
     columns = ["problem", "trial", "method", *settings, *numbers]
-    columns += ["ended_by", "iterations_run", "seconds"]
+    columns = list(dict.fromkeys([*columns, "ended_by", "iterations_run", "seconds"]))
     entries = entries[columns]
     entries = entries.astype(
         {name: _NULLABLE.get(str(dtype), dtype) for name, dtype in entries.dtypes.items()}

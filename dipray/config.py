@@ -225,6 +225,10 @@ class FitConfig(StrictModel):
             )
 
 
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+_BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
 def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
     """The first complaint of pydantic as one line: field, value, what is allowed."""
     first = error.errors(include_url=False)[0]

@@ -1,5 +1,6 @@
 """Problem: what is measured, how it came about, and the truth where somebody knows it."""
 
+import contextlib
 import copy
 import hashlib
 from collections.abc import Callable, Mapping
@@ -51,6 +52,10 @@ class Problem:
             tensor = getattr(self, label)
             if tensor is None:
                 continue
+            if not isinstance(tensor, Tensor):
+                raise ProblemError(
+                    f"{label} is a {type(tensor).__name__}; give a torch tensor (1, C, H, W)"
+                )
             if tensor.ndim != 4 or tensor.shape[0] != 1:
                 raise ProblemError(f"{label} has shape {tuple(tensor.shape)}; give (1, C, H, W)")
             if label != "weight" and not tensor.is_floating_point():
@@ -76,14 +81,24 @@ class Problem:
                 f"the alpha is {_size(self.alpha)} where the picture is "
                 f"{'x'.join(str(side) for side in self.picture_shape)} (C, H, W)"
             )
-        with torch.no_grad():
-            blank = torch.zeros((1, *self.picture_shape), device=self.y.device)
-            try:
-                made = self.operator(blank)
-            except Exception as error:
-                raise ProblemError(
-                    f"the operator fails on a picture of shape {tuple(blank.shape)}: {error}"
-                ) from error
+        channels, height, width = self.picture_shape
+        if channels not in (1, 3):
+            raise ProblemError(f"the picture has {channels} channels; allowed are 1 and 3")
+        if not 0 <= 2 * self.trim < min(height, width):
+            raise ProblemError(f"trim is {self.trim}; allowed is 0 or more, below half the side")
+        for label in ("reference", "alpha"):
+            tensor = getattr(self, label)
+            if tensor is not None and not bool(((tensor >= 0) & (tensor <= 1)).all()):
+                raise ProblemError(f"the {label} has values outside [0, 1]; divide by its range")
+        blank = torch.zeros((1, *self.picture_shape), device=self.y.device, requires_grad=True)
+        try:
+            made = self.operator(blank)
+        except Exception as error:
+            raise ProblemError(
+                f"the operator fails on a picture of shape {tuple(blank.shape)}: {error}"
+            ) from error
+        if not made.requires_grad:
+            raise ProblemError("the operator is not differentiable: no gradient comes through it")
         if made.shape != self.y.shape:
             raise ProblemError(
                 f"the operator makes {tuple(made.shape)} of a picture of shape "
@@ -131,14 +146,14 @@ class Problem:
         An operator is known by what it does to a fixed random picture; a module does it in float64
         on the CPU, so that the last bits of a processor do not show.
         """
-        digest = hashlib.sha256(repr((self.luma, self.trim)).encode())
+        digest = hashlib.sha256(repr((self.luma, self.trim, self.bits)).encode())
         probe = torch.rand((1, *self.picture_shape), generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
+            seen = self.operator(probe.to(self.y.device))
             if isinstance(self.operator, nn.Module):
-                seen = copy.deepcopy(self.operator).to("cpu", torch.float64)(probe.double())
-            else:
-                seen = self.operator(probe.to(self.y.device))
-        for tensor in (self.y, self.weight, self.reference, seen):
+                with contextlib.suppress(RuntimeError):  # a module may insist on float32
+                    seen = copy.deepcopy(self.operator).to("cpu", torch.float64)(probe.double())
+        for tensor in (self.y, self.weight, self.reference, self.alpha, seen):
             digest.update(b"none" if tensor is None else _bytes(tensor))
         return digest.hexdigest()
 

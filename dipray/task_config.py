@@ -88,8 +88,8 @@ class TaskConfig(Damage, _Picture):  # Damage first puts its flags last
             raise ConfigError(f"scale: {self.task} {what}", field="scale")
         masks = (self.mask is not None) + (self.mask_share is not None)
         if masks != (self.task == "inpaint"):
-            what = "needs mask or mask_share" if self.task == "inpaint" else "takes no mask"
-            raise ConfigError(f"mask: {self.task} {what} (one of the two)", field="mask")
+            what = "needs one of mask and mask_share" if self.task == "inpaint" else "takes no mask"
+            raise ConfigError(f"mask: {self.task} {what}", field="mask")
         for field, used, by in (
             ("noise_seed", self.noise_sigma is not None, "noise_sigma"),
             ("mask_seed", self.mask_share is not None, "mask_share"),
@@ -125,6 +125,10 @@ class PicturesConfig(Damage, _Pictures):
                 field="gt",
             )
         rest = self.model_dump(exclude={"image", "gt", "clean"})
+        paths = [path.resolve() for path in (*self.image, *self.clean)]
+        twice = next((path for path in paths if paths.count(path) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{twice} is given twice; give each picture once", field="image")
         if self.image and self.clean:
             raise ConfigError("give either image or clean, not both", field="image")
         if self.clean:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dipray.models import NETWORKS
 from dipray.operators import KERNELS
@@ -40,7 +41,8 @@ def _spaces() -> Iterable[Row]:
 
 
 def _tasks() -> Iterable[Row]:
-    yield from ((name, _first_line(task)) for name, task in TASKS.items())
+    for name, task in TASKS.items():
+        yield name, _first_line(task).split("; raises")[0].rstrip(".")
     yield "kernel", ", ".join(KERNELS)
 
 
@@ -64,7 +66,7 @@ def run_list(command: ListCommand) -> int:
         if command.what in ("all", title):
             table = Table(title, "", box=None, pad_edge=False, title_justify="left")
             for name, meaning in rows():
-                table.add_row(name, meaning)
+                table.add_row(Text(name), Text(meaning))
             console.print(table)
             console.print()
     return 0

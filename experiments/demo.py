@@ -35,6 +35,7 @@ from experiments.show import show
 from search_spaces import SPACES
 
 FOLDER = "runs/demo"
+PICTURES = "runs/pictures"
 NOISE_SIGMA = 25.0
 NOISE_SEED = 0
 SIZE = 128
@@ -68,7 +69,7 @@ def main() -> int:
     assert space is not None
     console.print(SPACES["demo"].question)
     result = run_sweep(
-        [demo_problem(Path(FOLDER))],
+        [demo_problem(Path(PICTURES))],
         space,
         store,
         base=BASE,

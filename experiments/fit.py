@@ -36,27 +36,37 @@ def run_fit(command: FitCommand) -> int:
             f"{store} holds this very fit already; --overwrite runs it again",
             soft_wrap=True,
             highlight=False,
+            markup=False,
         )
     else:
         fit_into(store, problem, command.config, console)
     for line in describe(read_outcome(store)):
-        console.print(line, highlight=False)
-    console.print(f"folder     {store}", soft_wrap=True, highlight=False)
+        console.print(line, highlight=False, markup=False)
+    console.print(f"folder     {store}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
 def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite: bool) -> bool:
-    """Whether this fit is there, finished; raises FolderError if another result is."""
-    if not store.names() or overwrite:
+    """Whether this fit is there, finished; raises FolderError if something else is."""
+    if not store.names():
         return False
-    same = (
-        store.exists(CONFIG)
-        and store.exists(PROBLEM)
-        and store.read_json(CONFIG) == config.to_dict()
-        and store.read_json(PROBLEM).get("fingerprint") == problem.fingerprint()
-    )
-    if not same:
-        raise FolderError(f"{store} holds something else; choose another --save-dir")
+    if not (store.exists(CONFIG) and store.exists(PROBLEM)):
+        raise FolderError(f"{store} holds something that is no fit; choose another --save-dir")
+    if overwrite:
+        return False
+    before, described = store.read_json(CONFIG), store.read_json(PROBLEM)
+    differing = [
+        name
+        for name, value in config.to_dict().items()
+        if not isinstance(before, dict) or before.get(name) != value
+    ]
+    if not isinstance(described, dict) or described.get("fingerprint") != problem.fingerprint():
+        differing.insert(0, "picture")
+    if differing:
+        raise FolderError(
+            f"{store} holds another fit ({', '.join(differing[:4])} differ); choose another "
+            "--save-dir, or --overwrite it"
+        )
     return is_finished(store)
 
 

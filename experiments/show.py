@@ -17,8 +17,8 @@ def run_show(command: ShowCommand) -> int:
 def show(sweep: Sweep, console: Console, *, metric: str | None = None, top: int = 20) -> None:
     """Leaderboards, the iterations that a scheduler saved, and what was left out."""
     metric = metric or sweep.asked.get("metric") or "psnr_peak"
-    if metric == "loss":
-        metric = "loss_final"
+    if metric == "loss" or (metric.startswith("psnr") and sweep.trials[metric].isna().all()):
+        metric = "loss_final"  # there is no truth to compare with
     console.print(leaderboard_table(leaderboard(sweep, metric=metric, top=top)))
     saved = iterations_saved(sweep)
     if saved["saved"]:

@@ -40,6 +40,7 @@ def run_sweep_command(command: SweepCommand) -> int:
         f"{result.run} trials run, {result.kept} kept from before, {result.failed} failed"
         f"{left if result.interrupted else ''}; tables and pictures in {store}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     if result.interrupted and command.sweep.time_budget_s is None:

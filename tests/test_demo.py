@@ -20,6 +20,7 @@ def test_the_problem_is_a_photograph_with_noise_of_a_stored_seed(tmp_path):
 
 def test_the_demo_runs_and_runs_again(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(demo, "FOLDER", str(tmp_path / "demo"))
+    monkeypatch.setattr(demo, "PICTURES", str(tmp_path / "pictures"))
     monkeypatch.setattr(demo, "BASE", demo.BASE.replace(depth=2, iterations=3))
     assert demo.main() == 0
     out = capsys.readouterr().out

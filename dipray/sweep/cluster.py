@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,12 +31,16 @@ def running_ray(address: str | None) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    host, _, port = (address or "").rpartition(":")
     try:
+        if host and port.isdigit():
+            # Ray itself would try for minutes, and fill the screen
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         if address is None:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
+    except OSError as error:  # ConnectionError among them
         raise ConfigError(
             f"address={address!r}: no Ray cluster answers ({error}); drop it to start a local one",
             field="address",

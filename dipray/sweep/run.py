@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import CONFIG, FAILED, INTERRUPTED, SWEEP, TRIALS, TUNE, safe_name
+from dipray.folder import FAILED, INTERRUPTED, SWEEP, TRIALS, TUNE, safe_name
 from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep.cluster import (
@@ -65,8 +65,11 @@ def run_sweep(
     problems = [problem.to("cpu") for problem in problems]
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
-    if store.exists(CONFIG):
-        raise FolderError(f"{store} holds a single fit; give the sweep a folder of its own")
+    if not store.exists(SWEEP) and (there := store.names()):
+        raise FolderError(
+            f"{store} holds something that is no sweep ({there[0]}...); give the sweep a folder of "
+            "its own"
+        )
     search, kept = _search(pictures, space, base, config, store.child(TRIALS))
     write_problems(store, problems, pictures)
     store.write_json(SWEEP, description(space, base, config, pictures))

@@ -40,7 +40,7 @@ def read_grid(path: str | Path) -> Grid:
     """A grid from a JSON file; raises ConfigError with the place of what is wrong."""
     path = Path(path)
     try:
-        grid = json.loads(path.read_text())
+        grid = json.loads(path.read_text(), object_pairs_hook=_once)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -52,6 +52,14 @@ def read_grid(path: str | Path) -> Grid:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}", field=error.field) from None
     return grid
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is there twice")
+    return dict(pairs)
 
 
 def check_fields(grid: Grid, place: str = "") -> None:

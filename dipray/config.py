@@ -241,6 +241,13 @@ def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if field == "device":
         allowed = "auto, cpu, cuda, cuda:N or mps"
-    if first["type"] in ("missing", "too_long"):
-        allowed = "one value more" if first["type"] == "missing" else "fewer values"
+    elif first["type"] in ("tuple_type", "missing", "too_long"):
+        allowed = "two numbers; in a grid, a list of pairs such as [[0.9, 0.99]]"
+    elif first["type"] in _BOUNDS:
+        allowed = " and ".join(
+            f"{words} {getattr(bound, name):,.10g}"
+            for name, words in _BOUND_WORDS.items()
+            for bound in model.model_fields[field].metadata
+            if hasattr(bound, name)
+        )
     return ConfigError(f"{field}={first['input']!r}: allowed is {allowed}", field=field)

@@ -14,6 +14,7 @@ import png
 import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from dipray.errors import ImageError
@@ -83,6 +84,9 @@ def _decode(data: bytes) -> Picture:
         if frames > 1:
             raise ImageError(f"holds {frames} frames; give one still picture")
         deep_png = data.startswith(_PNG_SIGNATURE) and data[_PNG_DEPTH_OFFSET] == 16
+        deep_tiff = isinstance(image, TiffImageFile) and max(image.tag_v2.get(258, (8,))) > 8
+        if deep_tiff and len(image.getbands()) > 1:  # Pillow would cut it to 8 bit
+            raise ImageError("TIFF of 16-bit colour; save it as a 16-bit PNG")
         values = _values_of_deep_png(image, data) if deep_png else _values(image)
     bits: Literal[8, 16] = 16 if values.dtype == np.uint16 else 8
     scaled = np.ascontiguousarray(values, np.float32) / (65535 if bits == 16 else 255)

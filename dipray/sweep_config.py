@@ -17,7 +17,9 @@ class SweepConfig(StrictModel):
         "grid", description="every combination, a random draw, or Optuna's TPE, for each picture"
     )
     num_samples: int | None = Field(
-        None, ge=1, description="configurations a picture for random and optuna; None: 16"
+        None,
+        ge=1,
+        description="samples a picture of random and optuna, earlier calls included; None: 16",
     )
     search_seed: int = Field(0, ge=0, lt=2**32, description="seed of random and optuna")
     scheduler: Literal["asha", "hyperband", "median", "none"] = Field(

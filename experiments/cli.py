@@ -4,6 +4,7 @@ Only what parsing needs is imported here, so that --help answers at once.
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    # what a batch system sends: end as with Ctrl-C, results written
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         command = tyro.cli(

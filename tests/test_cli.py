@@ -86,7 +86,7 @@ def test_the_same_fit_again_is_kept_and_another_is_refused(capsys, clean_file, t
     [
         (["fit", "--image", "none.png"], 1, "none.png: cannot be read"),
         (["fit"], 2, "give either image"),
-        (["fit", "--image", "x.png", "--lr", "-1"], 2, "lr=-1.0: allowed is greater than 0"),
+        (["fit", "--image", "x.png", "--lr", "-1"], 2, "lr=-1.0: allowed is above 0 and at most"),
         (["fit", "--image", "x.png", "--momentum", "0.9"], 2, "momentum=0.9: has no effect"),
         (["fit", "--image", "x.png", "--noise-sigma", "25"], 2, "noise is added to clean only"),
         (["fit", "--task", "superres", "--image", "x.png"], 2, "scale: superres needs it"),

@@ -10,7 +10,7 @@ BASE = FitConfig(depth=2, features=4, iterations=10)
 PICTURES = [Picture("a", "fa", 32, 32, True), Picture("b", "fb", 16, 16, True)]
 
 
-def make(space, *, num_samples=4, known=None, seed=0, pictures=PICTURES):
+def make(space, *, num_samples=4, known=None, own=(), seed=0, pictures=PICTURES):
     return OptunaPerPicture(
         as_define_by_run(space),
         pictures,
@@ -20,6 +20,7 @@ def make(space, *, num_samples=4, known=None, seed=0, pictures=PICTURES):
         num_samples=num_samples,
         seed=seed,
         known=known or {},
+        own=own,
     )
 
 
@@ -84,9 +85,21 @@ def test_finished_trials_count_and_are_told():
     space = {"lr": [0.1, 0.2, 0.3]}
     done = run_out(make(space, num_samples=2, pictures=PICTURES[:1]))
     known = {"a": {config["trial"]: config["lr"] for config in done}}
-    more = run_out(make(space, num_samples=3, known=known, pictures=PICTURES[:1]))
+    of_one = {"known": known, "pictures": PICTURES[:1]}
+    more = run_out(make(space, num_samples=3, own=list(known["a"]), **of_one))
     assert len(more) == 1
     assert more[0]["trial"] not in known["a"]
+
+
+def test_finished_trials_of_others_count_when_they_are_drawn():
+    space = {"lr": [0.1, 0.2, 0.3]}
+    elsewhere = {"x": 9.0}  # this search will never draw it
+    drawn = PICTURES[0].plan(BASE, {"lr": 0.2}).trial
+    known = {"a": {**elsewhere, drawn: 0.2}}
+    search = make(space, num_samples=3, known=known, pictures=PICTURES[:1])
+    assert len(search) == 3
+    assert sorted(config["lr"] for config in run_out(search)) == [0.1, 0.3]
+    assert drawn in search.drawn and "x" not in search.drawn
 
 
 def test_a_space_that_is_used_up_ends_the_search():

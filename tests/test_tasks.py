@@ -193,10 +193,10 @@ def fails(error, **settings) -> str:
         ({"clean": "a.png", "noise_sigma": 0}, "noise_sigma: denoising a clean picture needs it"),
         ({"task": "superres", "image": "a.png"}, "scale: superres needs it"),
         ({"image": "a.png", "scale": 2}, "scale: denoise does not take it"),
-        ({"task": "inpaint", "image": "a.png"}, "mask: inpaint needs mask or mask_share"),
+        ({"task": "inpaint", "image": "a.png"}, "mask: inpaint needs one of mask and mask_share"),
         (
             {"task": "inpaint", "image": "a.png", "mask": "b.png", "mask_share": 0.5},
-            "one of the two",
+            "needs one of mask and mask_share",
         ),
         ({"image": "a.png", "mask": "b.png"}, "mask: denoise takes no mask"),
         ({"task": "deblur", "image": "a.png"}, "task='deblur': allowed is 'denoise'"),

@@ -1,5 +1,6 @@
 """A sweep's folder, outside of its trials: what lies there, and writing it."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -44,6 +45,23 @@ def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
             value = read_outcome(folder).get("loss_final" if metric == "loss" else metric)
             known.setdefault(problem, {})[name] = math.nan if value is None else float(value)
     return known
+
+
+def study_file(space: Space, base: FitConfig, config: SweepConfig) -> str:
+    """Where the trials are listed that one Optuna search has drawn, in all its calls."""
+    asked = [_plain(space), base.digest(), config.metric, config.search_seed]
+    text = json.dumps(asked, sort_keys=True)
+    return f"studies/{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+
+
+def read_study(store: Store, name: str) -> list[str]:
+    """The trials of such a list; none if there is none."""
+    if not store.exists(name):
+        return []
+    trials = store.read_json(name)
+    if not isinstance(trials, list):
+        raise FolderError(f"{store}/{name}: not a list of trials")
+    return [str(trial) for trial in trials]
 
 
 def settle(trials: Store, result: tune.Result, base: FitConfig) -> str:

@@ -22,7 +22,14 @@ from dipray.sweep.cluster import (
     running_ray,
     share_out,
 )
-from dipray.sweep.folder import description, finished, settle, write_problems
+from dipray.sweep.folder import (
+    description,
+    finished,
+    read_study,
+    settle,
+    study_file,
+    write_problems,
+)
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw, expand
@@ -70,7 +77,7 @@ def run_sweep(
             f"{store} holds something that is no sweep ({there[0]}...); give the sweep a folder of "
             "its own"
         )
-    search, kept = _search(pictures, space, base, config, store.child(TRIALS))
+    search, kept = _search(pictures, space, base, config, store)
     write_problems(store, problems, pictures)
     store.write_json(SWEEP, description(space, base, config, pictures))
     if not len(search):
@@ -116,6 +123,8 @@ def run_sweep(
         results = tuner.fit()
         seconds = time.perf_counter() - started
     scheduler.write_notes()
+    if isinstance(search, OptunaPerPicture):
+        store.write_json(study_file(space, base, config), sorted(search.drawn))
     outcomes = [
         settle(store.child(TRIALS), result, base)
         for result in map(results.__getitem__, range(len(results)))
@@ -149,16 +158,15 @@ def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
 
 
 def _search(
-    pictures: Sequence[Picture], space: Space, base: FitConfig, config: SweepConfig, trials: Store
+    pictures: Sequence[Picture], space: Space, base: FitConfig, config: SweepConfig, store: Store
 ) -> tuple[ListSearch | OptunaPerPicture, int]:
     """The searcher for what is not finished yet, and how many trials are."""
-    known = finished(trials, config.metric)
+    known = finished(store.child(TRIALS), config.metric)
     of_all = {trial: value for each in known.values() for trial, value in each.items()}
     if config.search != "optuna":
         planned = _plan(pictures, space, base, config)
         waiting = [each for each in planned if each.trial not in of_all]
         return ListSearch(waiting), len(planned) - len(waiting)
-    by_picture = {picture.name: known.get(picture.name, {}) for picture in pictures}
     search = OptunaPerPicture(
         as_define_by_run(space),
         pictures,
@@ -167,9 +175,10 @@ def _search(
         mode=config.mode,
         num_samples=config.num_samples or DEFAULT_SAMPLES,
         seed=config.search_seed,
-        known=by_picture,
+        known=known,
+        own=read_study(store, study_file(space, base, config)),
     )
-    return search, sum(len(each) for each in by_picture.values())
+    return search, len(search.drawn)
 
 
 def _plan(

@@ -1,7 +1,7 @@
 """Searchers: which configuration Tune runs next, each picture for itself."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,10 @@ class ListSearch(Searcher):
 class OptunaPerPicture(Searcher):
     """One Optuna study for each picture, asked in turn.
 
-    num_samples: trials that each picture shall have in the end.
-    known: for each picture, trial id -> metric of the trials that are finished already; they count
-    as samples, and a study that draws one of them is told its metric.
+    num_samples: trials that each picture shall have of this search in the end.
+    known: for each picture, trial id -> metric of the trials that are finished already; a study
+    that draws one of them is told its metric instead of running it.
+    own: those that an earlier call of this search has drawn, which count as samples.
     Raises ConfigError where a space holds no valid point.
     """
 
@@ -102,14 +103,17 @@ class OptunaPerPicture(Searcher):
         num_samples: int,
         seed: int,
         known: Mapping[str, Mapping[str, float]],
+        own: Collection[str] = (),
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         self._define = define
         self._base = base
         self._known = {trial: value for each in known.values() for trial, value in each.items()}
-        self._seen = set(self._known)
+        self._seen: set[str] = set()
+        self.drawn = {trial for trial in own if trial in self._known}
         self._left = {
-            picture: max(0, num_samples - len(known.get(picture.name, ()))) for picture in pictures
+            picture: max(0, num_samples - len(self.drawn.intersection(known.get(picture.name, ()))))
+            for picture in pictures
         }
         self._studies = {
             picture: optuna.create_study(
@@ -131,9 +135,10 @@ class OptunaPerPicture(Searcher):
         for _ in pictures:
             picture = pictures[self._turn % len(pictures)]
             self._turn += 1
-            planned = self._draw(picture, trial_id) if self._left[picture] else None
+            planned = self._draw(picture, trial_id)
             if planned is not None:
                 self._left[picture] -= 1
+                self.drawn.add(planned.trial)
                 self._seen.add(planned.trial)
                 return planned.tune_config()
         return Searcher.FINISHED
@@ -142,6 +147,8 @@ class OptunaPerPicture(Searcher):
         """A valid, new trial; None, for good, where the space seems to be used up."""
         study, complaints = self._studies[picture], []
         for _ in range(_DRAWS):
+            if not self._left[picture]:
+                return None
             asked = study.ask()
             try:
                 planned = picture.plan(self._base, self._define(asked))
@@ -149,10 +156,13 @@ class OptunaPerPicture(Searcher):
                 complaints.append(error)
                 study.tell(asked, state=TrialState.FAIL)
                 continue
-            if planned.trial not in self._seen:
+            if planned.trial not in self._seen and planned.trial not in self._known:
                 self._asked[trial_id] = (study, asked)
                 return planned
             _tell(study, asked, self._known.get(planned.trial))
+            if planned.trial in self._known and planned.trial not in self.drawn:
+                self.drawn.add(planned.trial)  # somebody else's, but as good as run
+                self._left[picture] -= 1
         if len(complaints) == _DRAWS:
             raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaints[-1]}")
         self._left[picture] = 0

@@ -1,6 +1,8 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -178,3 +180,56 @@ def test_help_imports_neither_torch_nor_ray():
         "assert not {'torch', 'ray', 'pandas', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_a_batch_system_may_end_a_fit(clean_file, tmp_path):
+    folder = tmp_path / "one"
+    command = ["fit", "--clean", clean_file, "--noise-sigma", "25", *SMALL, "--save-dir", folder]
+    command[command.index("30")] = "1000000"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "experiments.cli", *map(str, command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if (folder / "provenance.json").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    running.send_signal(signal.SIGTERM)
+    _, said = running.communicate(timeout=30)
+    assert (running.returncode, said.strip()) == (130, "dipray: interrupted")
+    assert json.loads((folder / "outcome.json").read_text())["outcome"] == "INTERRUPTED"
+    assert (folder / "peak.png").exists()
+
+
+def test_overwrite_is_for_fits_only(capsys, clean_file, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    command = ["fit", "--clean", clean_file, "--noise-sigma", "25", *SMALL, "--overwrite"]
+    code, _, err = run(capsys, *command, "--save-dir", tmp_path / "mine")
+    assert code == 1 and "is no fit" in err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["config.json"]
+
+
+def test_overwritten_fits_leave_no_pictures(capsys, clean_file, noisy_file, tmp_path):
+    folder = tmp_path / "one"
+    scored = ["fit", "--clean", clean_file, "--noise-sigma", "25", *SMALL, "--save-dir", folder]
+    assert run(capsys, *scored)[0] == 0
+    blind = ["fit", "--image", noisy_file, *SMALL, "--save-dir", folder, "--overwrite"]
+    assert run(capsys, *blind)[0] == 0
+    assert not (folder / "peak.png").exists()
+    _, out, _ = run(capsys, "show", folder)
+    assert "loss_final" in out
+
+
+def test_brackets_in_a_folder_are_no_markup(capsys, clean_file, tmp_path):
+    folder = tmp_path / "a[/b]c"
+    command = ["fit", "--clean", clean_file, "--noise-sigma", "25", *SMALL, "--save-dir", folder]
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and str(folder) in out
+
+
+def test_units_are_listed(capsys):
+    assert "[dB]" in run(capsys, "list", "columns")[1]

@@ -377,3 +377,22 @@ def test_any_changed_chunk_with_a_good_checksum(scratch, data, which, place, val
         body[place % len(body)] = value
     parts = (chunk(name, bytes(body)) for name, body in chunks)
     reads_or_refuses(scratch, data[:8] + b"".join(parts))
+
+
+def test_colour_tiff_of_16_bit_is_not_cut_to_8(tmp_path):
+    import tifffile
+
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, np.full((16, 16, 3), 257, np.uint16), photometric="rgb")
+    with pytest.raises(ImageError, match="TIFF of 16-bit colour; save it as a 16-bit PNG"):
+        read_picture(path)
+
+
+def test_gray_tiff_of_16_bit_keeps_its_depth(tmp_path):
+    import tifffile
+
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, np.full((16, 16), 257, np.uint16))
+    picture = read_picture(path)
+    assert picture.bits == 16
+    assert float(picture.pixels[0, 0, 0, 0]) == pytest.approx(257 / 65535)

@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -155,3 +156,33 @@ def test_moving_leaves_the_original_alone():
     assert moved.operator is not problem.operator
     assert moved.fingerprint() == problem.fingerprint()
     assert moved.name == "one"
+
+
+def no_gradient(x):
+    return x.detach()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"operator": no_gradient}, "no gradient comes through"),
+        ({"reference": torch.full((1, 3, 16, 16), 255.0)}, "reference has values outside"),
+        ({"trim": -1}, "trim is -1"),
+        ({"trim": 8}, "trim is 8"),
+        ({"y": np.zeros((1, 3, 16, 16))}, "y is a ndarray; give a torch tensor"),
+        ({"y": torch.zeros(1, 4, 16, 16)}, "4 channels; allowed are 1 and 3"),
+    ],
+)
+def test_own_problems_are_checked_before_anything_runs(changes, complaint):
+    with pytest.raises(ProblemError, match=complaint):
+        Problem(**{"y": torch.zeros(1, 3, 16, 16), **changes})
+
+
+def test_the_fingerprint_knows_alpha_and_bits():
+    y = torch.zeros(1, 3, 16, 16)
+    prints = {
+        Problem(y).fingerprint(),
+        Problem(y, bits=16).fingerprint(),
+        Problem(y, alpha=torch.ones(1, 1, 16, 16)).fingerprint(),
+    }
+    assert len(prints) == 3

@@ -70,7 +70,12 @@ def test_a_grid_file_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("{", "not JSON"), ("[1]", "a grid is an object"), ('{"nett": [1]}', "did you mean net")],
+    [
+        ("{", "not JSON"),
+        ('{"lr": [1], "lr": [2]}', "'lr' is there twice"),
+        ("[1]", "a grid is an object"),
+        ('{"nett": [1]}', "did you mean net"),
+    ],
 )
 def test_a_wrong_grid_file_is_one_line_with_its_path(tmp_path, text, complaint):
     path = tmp_path / "grid.json"

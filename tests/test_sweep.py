@@ -307,6 +307,13 @@ def test_a_bad_point_is_refused_before_anything_runs(pictures, tmp_path, space, 
     assert not folder.exists()
 
 
+def test_a_folder_of_something_else_is_refused(pictures, tmp_path):
+    (tmp_path / "trials.csv").write_text("mine")
+    with pytest.raises(FolderError, match="is no sweep"):
+        run_sweep(pictures, SPACE, str(tmp_path), base=BASE, config=SWEEP)
+    assert (tmp_path / "trials.csv").read_text() == "mine"
+
+
 def test_pictures_need_names_of_their_own(pictures, tmp_path):
     with pytest.raises(ConfigError, match="different names"):
         run_sweep([pictures[0]] * 2, SPACE, str(tmp_path), base=BASE, config=SWEEP)

@@ -20,6 +20,7 @@ def decay_of(config: FitConfig) -> float:
 
 
 def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """Gradient descent, with momentum and Nesterov's form of it where they are set."""
     return SGD(
         parameters,
         lr=config.lr,
@@ -30,20 +31,24 @@ def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
 
 
 def _adam(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """Adam (Kingma and Ba, ICLR 2015); weight decay is an L2 term."""
     return Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
 
 
 def _adamw(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
     return AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
 
 
 def _rmsprop(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """RMSprop (Tieleman and Hinton, 2012), with momentum where it is set."""
     return RMSprop(
         parameters, lr=config.lr, momentum=config.momentum, weight_decay=decay_of(config)
     )
 
 
 def _lbfgs(parameters: Parameters, config: FitConfig) -> Optimizer:
+    """L-BFGS with 10 steps of memory; line_search strong_wolfe guards its steps."""
     # one quasi-Newton update a step, so that an iteration is one update for every optimizer
     line_search = None if config.line_search == "none" else config.line_search
     return torch.optim.LBFGS(

@@ -25,7 +25,7 @@ def _networks() -> Iterable[Row]:
 
 
 def _optimizers() -> Iterable[Row]:
-    yield from ((name, "") for name in OPTIMIZERS)
+    yield from ((name, _first_line(make)) for name, make in OPTIMIZERS.items())
     yield "lr_schedule", ", ".join(LR_SCHEDULES)
 
 

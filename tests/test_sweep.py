@@ -1,10 +1,12 @@
 import dataclasses
 import math
 import os
+import signal
 
 import pandas as pd
 import pytest
 import torch
+from ray import tune
 
 from analysis import leaderboard, load_sweep
 from dipray.config import FitConfig
@@ -243,20 +245,41 @@ def test_a_trial_that_cannot_begin_is_a_row(pictures, tmp_path):
     assert "no_such_module" in row["reason"]
 
 
+class CtrlC(tune.Callback):
+    """Presses Ctrl-C once `count` trials have reported."""
+
+    def __init__(self, count):
+        self.count = count
+        self.seen = set()
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        before = len(self.seen)
+        self.seen.add(trial.trial_id)
+        if before < len(self.seen) == self.count:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_an_interrupted_trial_is_run_again(pictures, tmp_path):
     base = BASE.replace(iterations=100_000)
-    config = SweepConfig(scheduler="none", time_budget_s=10.0, report_every=20)
+    config = SweepConfig(scheduler="none", report_every=20)
     space = {"net": ["skip", "encdec"]}
-    result = run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
+    result = run_sweep(
+        pictures[:1], space, str(tmp_path), base=base, config=config, callbacks=[CtrlC(2)]
+    )
     assert (result.run, result.interrupted) == (0, 2)
     first = load_sweep(tmp_path).trials
     assert set(first["outcome"]) == {"INTERRUPTED"}
     assert (first["iterations_run"] < 100_000).all()
-    short = config.replace(time_budget_s=None)
-    done = run_sweep(
-        pictures[:1], space, str(tmp_path), base=base.replace(iterations=20), config=short
-    )
-    assert (done.run, done.kept) == (2, 0)
+    short = base.replace(iterations=20)
+    done = run_sweep(pictures[:1], space, str(tmp_path), base=short, config=config)
+    assert (done.run, done.kept, done.interrupted) == (2, 0, 0)
+
+
+def test_a_time_budget_ends_a_sweep(pictures, tmp_path):
+    base = BASE.replace(iterations=100_000)
+    config = SweepConfig(scheduler="none", report_every=20, time_budget_s=6.0)
+    result = run_sweep(pictures[:1], {"net": "skip"}, str(tmp_path), base=base, config=config)
+    assert (result.run, result.interrupted) == (0, 1)
 
 
 def test_optuna_searches_each_picture_and_goes_on(pictures, tmp_path):

@@ -85,9 +85,7 @@ def modules(package: str) -> list[str]:
 
 
 def knows_ray(module: str) -> bool:
-    if inside(module, "dipray.sweep") or inside(module, "dipray.trainable"):
-        return True
-    return module.rpartition(".")[2].startswith("tune_")
+    return inside(module, "dipray.sweep")
 
 
 def test_the_graph_is_that_of_the_code():
@@ -111,7 +109,7 @@ def test_the_engine_knows_nothing_above_it(module):
 @pytest.mark.parametrize("part", PARTS)
 def test_parts_do_not_know_the_loop(part):
     known = set().union(*(reached(name) for name in modules(f"dipray.{part}")))
-    above = ("loop", "recorder", "trainable", "sweep")
+    above = ("loop", "recorder", "sweep")
     assert not [name for name in known for layer in above if inside(name, f"dipray.{layer}")]
 
 

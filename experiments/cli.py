@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(command: Command) -> int:
     match command:
         case FitCommand():
+            # torch's idle threads would spin for so long that two fits on the same cores crawl;
+            # OpenMP reads this when torch is loaded
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             from experiments.fit import run_fit
 
             return run_fit(command)

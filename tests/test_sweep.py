@@ -277,9 +277,10 @@ def test_an_interrupted_trial_is_run_again(pictures, tmp_path):
 
 def test_a_time_budget_ends_a_sweep(pictures, tmp_path):
     base = BASE.replace(iterations=100_000)
-    config = SweepConfig(scheduler="none", report_every=20, time_budget_s=6.0)
-    result = run_sweep(pictures[:1], {"net": "skip"}, str(tmp_path), base=base, config=config)
-    assert (result.run, result.interrupted) == (0, 1)
+    config = SweepConfig(scheduler="none", report_every=20, time_budget_s=6.0, max_concurrent=1)
+    space = {"net": ["skip", "encdec", "unet"]}
+    result = run_sweep(pictures[:1], space, str(tmp_path), base=base, config=config)
+    assert (result.run, result.interrupted) == (0, 3)
 
 
 def test_optuna_searches_each_picture_and_goes_on(pictures, tmp_path):

@@ -47,7 +47,7 @@ class SweepResult:
     kept: int  # trials that an earlier call had finished
     run: int  # trials that this call brought to an end
     failed: int  # of these, with an exception
-    interrupted: int  # trials that this call did not bring to an end, by time budget or Ctrl-C
+    interrupted: int  # trials left by a time budget or Ctrl-C, begun or not
     seconds: float  # of the search, the start of Ray apart
 
 
@@ -134,7 +134,7 @@ def run_sweep(
         kept=kept,
         run=len(outcomes) - outcomes.count(INTERRUPTED),
         failed=outcomes.count(FAILED),
-        interrupted=outcomes.count(INTERRUPTED),
+        interrupted=outcomes.count(INTERRUPTED) + len(search),
         seconds=seconds,
     )
 

@@ -331,6 +331,16 @@ def test_a_bad_point_is_refused_before_anything_runs(pictures, tmp_path, space, 
     assert not folder.exists()
 
 
+def test_every_iteration_may_be_reported(pictures, tmp_path):
+    config = SWEEP.replace(report_every=1)
+    base = BASE.replace(iterations=7)
+    run_sweep(pictures[:1], {"net": "skip"}, str(tmp_path), base=base, config=config)
+    (progress,) = tmp_path.glob("tune/*/astronaut-*/progress.csv")
+    reported = pd.read_csv(progress)
+    assert reported["iteration"].tolist() == list(range(1, 8))
+    assert (reported["psnr_peak"].diff().dropna() >= 0).all()
+
+
 def test_a_folder_of_something_else_is_refused(pictures, tmp_path):
     (tmp_path / "trials.csv").write_text("mine")
     with pytest.raises(FolderError, match="is no sweep"):

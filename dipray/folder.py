@@ -127,6 +127,15 @@ def read_outcome(store: Store) -> dict[str, Any]:
     return outcome
 
 
+def problem_said(store: Store, name: str) -> str:
+    """One text of problem.json, empty where that is broken, foreign or lacks it."""
+    try:
+        said = store.read_json(PROBLEM)
+    except FolderError:
+        return ""
+    return str(said.get(name, "")) if isinstance(said, dict) else ""
+
+
 def is_finished(store: Store) -> bool:
     """Whether a fit's folder holds a whole fit, which need not be run again."""
     try:

@@ -75,6 +75,7 @@ class Recorder:
         self._waiting: list[Rows] = []
         self._written_at = clock()
         self._parts = 0
+        self._has_ended = False
         clear(store)
         store.write_json(CONFIG, fit.config.to_dict())
         store.write_json(PROBLEM, describe_problem(fit.problem))
@@ -92,7 +93,9 @@ class Recorder:
             self.end(str(block.outcome), stopped_by=stopped_by)
 
     def end(self, outcome: str, *, stopped_by: str | None = None, reason: str = "") -> None:
-        """Write what waits, the images, and last of all the outcome."""
+        """Write what waits, the images, and last of all the outcome; only the first end counts."""
+        if self._has_ended:
+            return
         self._write_part()
         try:
             self._write_images()
@@ -102,6 +105,7 @@ class Recorder:
                 raise
         row = {"outcome": outcome, "stopped_by": stopped_by, **self.summary.outcome_row()}
         self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
+        self._has_ended = True
 
     def _write_images(self) -> None:
         problem = self.fit.problem

@@ -11,6 +11,7 @@ from dipray.folder import (
     INTERRUPTED,
     PROBLEM,
     is_finished,
+    problem_said,
     read_outcome,
     trial_id,
 )
@@ -54,13 +55,13 @@ def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite:
         raise FolderError(f"{store} holds something that is no fit; choose another --save-dir")
     if overwrite:
         return False
-    before, described = store.read_json(CONFIG), store.read_json(PROBLEM)
+    before = store.read_json(CONFIG)
     differing = [
         name
         for name, value in config.to_dict().items()
         if not isinstance(before, dict) or before.get(name) != value
     ]
-    if not isinstance(described, dict) or described.get("fingerprint") != problem.fingerprint():
+    if problem_said(store, "fingerprint") != problem.fingerprint():
         differing.insert(0, "picture")
     if differing:
         raise FolderError(

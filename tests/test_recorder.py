@@ -255,3 +255,12 @@ def test_a_new_recording_replaces_an_unfinished_one(store, problem, tiny):
     Recorder(store, Fit(problem, tiny))
     assert read_outcome(store) == {"outcome": "RUNNING"}
     assert read_trace(store)[0].num_rows == 0
+
+
+def test_only_the_first_end_counts(problem, tiny, tmp_path):
+    fit = Fit(problem, tiny)
+    recorder = Recorder(Store(tmp_path), fit)
+    for block in fit.blocks():
+        recorder.add(block)
+    recorder.end("INTERRUPTED")
+    assert Store(tmp_path).read_json("outcome.json")["outcome"] == "BUDGET"

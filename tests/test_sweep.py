@@ -351,3 +351,18 @@ def test_a_folder_of_something_else_is_refused(pictures, tmp_path):
 def test_pictures_need_names_of_their_own(pictures, tmp_path):
     with pytest.raises(ConfigError, match="different names"):
         run_sweep([pictures[0]] * 2, SPACE, str(tmp_path), base=BASE, config=SWEEP)
+
+
+def test_foreign_trial_folders_do_not_stop_a_sweep(pictures, tmp_path):
+    for name, text in (("none", None), ("list", "[]"), ("broken", "{")):
+        folder = Store(tmp_path / "sweep" / "trials" / name)
+        folder.write_json("outcome.json", {"outcome": "BUDGET", "psnr_peak": 30.0})
+        if text is not None:
+            folder.write("problem.json", text.encode())
+    Store(tmp_path / "sweep").write_json("sweep.json", {})
+    base = BASE.replace(iterations=5)
+    for config in (SWEEP, SWEEP.replace(search="optuna", num_samples=1)):
+        location = str(tmp_path / "sweep")
+        run_sweep(pictures[:1], {"net": ["skip"]}, location, base=base, config=config)
+    trials = load_sweep(tmp_path / "sweep").trials
+    assert trials["outcome"].tolist() == ["BUDGET"]

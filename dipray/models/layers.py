@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,13 +26,6 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda _: nn.Identity(),
 }
 
-_PADDING_MODES: dict[str, Literal["reflect", "zeros", "replicate", "circular"]] = {
-    "reflect": "reflect",
-    "zeros": "zeros",
-    "replicate": "replicate",
-    "circular": "circular",
-}
-
 
 class Layers:
     """Makes layers that agree with one configuration."""
@@ -45,7 +37,7 @@ class Layers:
         self, inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 1
     ) -> nn.Conv2d:
         """A convolution that keeps the size, or halves it (rounded up) with stride 2."""
-        mode = _PADDING_MODES[self.config.padding] if size > 1 else "zeros"
+        mode = self.config.padding if size > 1 else "zeros"
         return nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, padding_mode=mode)
 
     def norm(self, channels: int) -> nn.Module:

@@ -23,6 +23,7 @@ from dipray.folder import (
     PROBLEM,
     PROBLEMS,
     is_finished,
+    problem_said,
     read_outcome,
     safe_name,
 )
@@ -41,7 +42,7 @@ def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
     for name in trials.names():
         folder = trials.child(name)
         if is_finished(folder):
-            problem = str(folder.read_json(PROBLEM)["name"])
+            problem = problem_said(folder, "name")
             value = read_outcome(folder).get("loss_final" if metric == "loss" else metric)
             known.setdefault(problem, {})[name] = math.nan if value is None else float(value)
     return known
@@ -88,7 +89,7 @@ def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence
     for problem, picture in zip(problems, pictures, strict=True):
         folder = store.child(PROBLEMS, problem.name)
         if folder.exists(PROBLEM):
-            if folder.read_json(PROBLEM).get("fingerprint") != picture.fingerprint:
+            if problem_said(folder, "fingerprint") != picture.fingerprint:
                 raise FolderError(
                     f"{folder}: an earlier sweep has another picture of this name; choose another "
                     "folder for this sweep"

@@ -125,10 +125,7 @@ def run_sweep(
     scheduler.write_notes()
     if isinstance(search, OptunaPerPicture):
         store.write_json(study_file(space, base, config), sorted(search.drawn))
-    outcomes = [
-        settle(store.child(TRIALS), result, base)
-        for result in map(results.__getitem__, range(len(results)))
-    ]
+    outcomes = [settle(store.child(TRIALS), results[i], base) for i in range(len(results))]
     return SweepResult(
         store,
         kept=kept,
@@ -162,10 +159,9 @@ def _search(
 ) -> tuple[ListSearch | OptunaPerPicture, int]:
     """The searcher for what is not finished yet, and how many trials are."""
     known = finished(store.child(TRIALS), config.metric)
-    of_all = {trial: value for each in known.values() for trial, value in each.items()}
     if config.search != "optuna":
         planned = _plan(pictures, space, base, config)
-        waiting = [each for each in planned if each.trial not in of_all]
+        waiting = [each for each in planned if each.trial not in known.get(each.problem, {})]
         return ListSearch(waiting), len(planned) - len(waiting)
     search = OptunaPerPicture(
         as_define_by_run(space),

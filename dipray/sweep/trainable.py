@@ -67,7 +67,6 @@ class FitTrainable(tune.Trainable):
         self.blocks: Iterator[Block] = iter(())
         self.trial_settings = config
         self.recorder: Recorder | None = None
-        self.has_ended = False
 
     def step(self) -> dict[str, Any]:
         """Run a block, write it down, and report: finite floats always."""
@@ -80,10 +79,9 @@ class FitTrainable(tune.Trainable):
         except Exception as error:
             self._fail(_reason(error))
             raise
-        self.has_ended = block.outcome is not None
         has_reference = self.recorder.fit.problem.reference is not None
         row = report(self.recorder.summary, block.outcome, has_reference=has_reference)
-        return {**row, "done": self.has_ended}
+        return {**row, "done": block.outcome is not None}
 
     def _begin(self) -> None:
         """Take the problem from the object store and build the fit."""
@@ -101,7 +99,6 @@ class FitTrainable(tune.Trainable):
         return self.settings.trials.child(self.trial_settings["trial"])
 
     def _fail(self, reason: str) -> None:
-        self.has_ended = True
         if self.recorder is None:
             problem = self.trial_settings["problem"]
             record_failure(self._folder(), self._fit_config(), problem, reason=reason)
@@ -110,9 +107,8 @@ class FitTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         """Called when the trial is ended from outside, too: leave a whole folder."""
-        if self.recorder is not None and not self.has_ended:
-            self.recorder.end(INTERRUPTED)
-        self.has_ended = True
+        if self.recorder is not None:
+            self.recorder.end(INTERRUPTED)  # which changes nothing of a fit that has ended
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another trial in the same process."""
@@ -121,7 +117,6 @@ class FitTrainable(tune.Trainable):
         self.trial_settings = new_config
         self.recorder = None
         self.blocks = iter(())  # lets go of the old fit
-        self.has_ended = False
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
         return True

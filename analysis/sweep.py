@@ -19,7 +19,7 @@ from analysis.problems import (
 from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
 from dipray.errors import FolderError
-from dipray.folder import PROBLEMS, TRIALS
+from dipray.folder import PROBLEMS, TRIALS, read_snapshots, snapshot_file
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
@@ -110,6 +110,23 @@ class Sweep:
         """
         known_names("trial", trial, self._ids)
         return _png(self._folders[trial], name)
+
+    def snapshots(self, trial: str) -> list[int]:
+        """The iterations of a trial whose output was kept, ascending; raises UnknownNameError."""
+        known_names("trial", trial, self._ids)
+        return read_snapshots(self._folders[trial])
+
+    def snapshot(self, trial: str, iteration: int) -> bytes:
+        """PNG bytes of the output at one of `snapshots`.
+
+        Raises UnknownNameError for an unknown trial, FolderError if there is no such picture.
+        """
+        known_names("trial", trial, self._ids)
+        folder, file = self._folders[trial], snapshot_file(iteration)
+        if not folder.exists(file):
+            there = ", ".join(map(str, read_snapshots(folder))) or "none"
+            raise FolderError(f"{folder}: no snapshot at iteration {iteration}; there are {there}")
+        return folder.read(file)
 
     def problem_image(self, problem: str, name: str) -> bytes:
         """PNG bytes of a problem's measurement, reference, or a baseline's `picture`.

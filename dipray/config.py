@@ -133,6 +133,9 @@ class FitConfig(StrictModel):
     metrics_every: int = Field(
         10, ge=1, description="iterations between values of the costly trace columns"
     )
+    snapshots: int = Field(
+        12, ge=0, le=1000, description="outputs kept along the way, evenly on a log scale; 0: none"
+    )
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the fit")
     seed_weights: int | None = Field(
@@ -200,6 +203,14 @@ class FitConfig(StrictModel):
             return own
         drawn = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
         return int.from_bytes(drawn[:8], "little") >> 1
+
+    def snapshot_iterations(self) -> list[int]:
+        """The iterations whose output is kept, ascending: from the 10th to the last one."""
+        first, last = min(10, self.iterations), self.iterations
+        if self.snapshots < 2:
+            return [last] * self.snapshots
+        steps = self.snapshots - 1
+        return sorted({round(first * (last / first) ** (i / steps)) for i in range(steps + 1)})
 
     def max_depth(self, height: int, width: int) -> int:
         """The greatest `depth` that this network takes on a height x width picture."""

@@ -9,6 +9,7 @@ trace.parquet/   the trace in parts, one row an iteration
 outcome.json     how the worker left it, with peaks and last values; missing while it runs
 stopped.json     a scheduler's decision to end it, written by the sweep's driver
 *.png            peak, peak_ema (with a reference), final, ema
+snapshots/       the output at some iterations, 000100.png for the 100th
 
 A sweep:
 sweep.json          what was asked last
@@ -43,6 +44,7 @@ PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
 BASELINES = "baselines.json"
 
 IMAGES = ("peak", "peak_ema", "final", "ema")
+SNAPSHOTS = "snapshots"
 
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
 FAILED = "FAILED"  # an exception in the fit
@@ -125,6 +127,17 @@ def read_outcome(store: Store) -> dict[str, Any]:
             raise FolderError(f"{store}/{STOPPED}: not a scheduler's decision")
         outcome = {**outcome, **decision, "outcome": "STOPPED"}
     return outcome
+
+
+def snapshot_file(iteration: int) -> str:
+    """Where the output of an iteration lies in a fit's folder."""
+    return f"{SNAPSHOTS}/{iteration:06d}.png"
+
+
+def read_snapshots(store: Store) -> list[int]:
+    """The iterations with such a file, ascending."""
+    stems = [name.removesuffix(".png") for name in store.names(SNAPSHOTS) if name.endswith(".png")]
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
 def problem_said(store: Store, name: str) -> str:

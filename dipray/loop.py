@@ -34,10 +34,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive iterations: their rows of the trace, and the outcome if they were the last."""
+    """Consecutive iterations: their rows of the trace, and the outcome if they were the last.
+
+    snapshot: the output of the last of them, (1, C, H, W) on the fit's device, where the
+    configuration asks for it.
+    """
 
     rows: Rows
     outcome: Outcome | None
+    snapshot: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,14 @@ class FitResult:
     images: final, ema, and with a reference peak and peak_ema.
     trace: column -> float64 array, one value an iteration, NaN where it was not computed.
     summary: peaks, last values and length as plain numbers, None where the problem lacks them.
+    snapshots: iteration -> its output, like an image.
     """
 
     images: dict[str, Tensor]
     trace: dict[str, NDArray[np.float64]]
     outcome: Outcome
     summary: dict[str, float | int | None]
+    snapshots: dict[int, Tensor]
 
 
 class Fit:
@@ -89,17 +96,21 @@ class Fit:
         self.outcome: Outcome | None = None
         weight = self.problem.weight
         self._weight = None if weight is None else weight / weight.expand_as(self.problem.y).sum()
+        self._snapshots = config.snapshot_iterations()
 
     def blocks(self, size: int = 100) -> Iterator[Block]:
         """Run to the end, yielding at most `size` iterations at a time.
 
-        Where blocks end changes nothing of what is computed.
+        They end at multiples of `size`, at snapshots, and where the rule is asked; where they end
+        changes nothing of what is computed.
         """
         while self.outcome is None:
-            length = min(size, self.config.iterations - self.iteration)
+            done = self.iteration
+            ends = [self.config.iterations, done + size - done % size]
+            ends += [at for at in self._snapshots if at > done][:1]
             if not isinstance(self.rule, Never):
-                length = min(length, CHECK_EVERY - self.iteration % CHECK_EVERY)
-            yield self._block(length)
+                ends.append(done + CHECK_EVERY - done % CHECK_EVERY)
+            yield self._block(min(ends) - done)
 
     def _block(self, length: int) -> Block:
         started = time.perf_counter()
@@ -183,7 +194,8 @@ class Fit:
             self.outcome = Outcome.STOPPED
         elif self.iteration == self.config.iterations:
             self.outcome = Outcome.BUDGET
-        return Block(rows, self.outcome)
+        is_kept = self.iteration in self._snapshots
+        return Block(rows, self.outcome, self.keeper.final.clone() if is_kept else None)
 
 
 def fit(problem: Problem, config: FitConfig | None = None) -> FitResult:
@@ -193,9 +205,13 @@ def fit(problem: Problem, config: FitConfig | None = None) -> FitResult:
     the trace's seconds. Raises ConfigError if the configuration does not suit the problem.
     """
     run = Fit(problem, config or FitConfig())
-    parts, summary = [], Summary()
+    parts, summary, snapshots = [], Summary(), {}
     for block in run.blocks():
         parts.append(block.rows)
         summary.update(block.rows)
+        if block.snapshot is not None:
+            snapshots[run.iteration] = block.snapshot.cpu()
     assert run.outcome is not None
-    return FitResult(run.keeper.images(), concatenate(parts), run.outcome, summary.outcome_row())
+    return FitResult(
+        run.keeper.images(), concatenate(parts), run.outcome, summary.outcome_row(), snapshots
+    )

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from dipray.config import FitConfig
 from dipray.folder import (
     CONFIG,
@@ -12,9 +14,11 @@ from dipray.folder import (
     OUTCOME,
     PROBLEM,
     PROVENANCE,
+    SNAPSHOTS,
     STOPPED,
     TRACE,
     encode_trace,
+    snapshot_file,
 )
 from dipray.images import encode_png
 from dipray.loop import Block, Fit
@@ -41,7 +45,7 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
 
 def clear(store: Store) -> None:
     """Remove what an earlier fit left in its folder, and nothing else."""
-    for stale in (OUTCOME, STOPPED, TRACE, *(f"{name}.png" for name in IMAGES)):
+    for stale in (OUTCOME, STOPPED, TRACE, SNAPSHOTS, *(f"{name}.png" for name in IMAGES)):
         store.remove(stale)
 
 
@@ -88,6 +92,8 @@ class Recorder:
         waiting = sum(len(rows["iteration"]) for rows in self._waiting)
         if waiting >= ROWS_A_PART or self._clock() - self._written_at >= SECONDS_A_PART:
             self._write_part()
+        if block.snapshot is not None:
+            self._write_image(snapshot_file(self.fit.iteration), block.snapshot)
         if block.outcome is not None:
             stopped_by = self.fit.rule.name if block.outcome == "STOPPED" else None
             self.end(str(block.outcome), stopped_by=stopped_by)
@@ -108,10 +114,13 @@ class Recorder:
         self._has_ended = True
 
     def _write_images(self) -> None:
-        problem = self.fit.problem
         for name, image in self.fit.keeper.images().items():
-            alpha = None if problem.alpha is None else problem.alpha.cpu()
-            self.store.write(f"{name}.png", encode_png(image, alpha=alpha, bits=problem.bits))
+            self._write_image(f"{name}.png", image)
+
+    def _write_image(self, file: str, image: Tensor) -> None:
+        problem = self.fit.problem
+        alpha = None if problem.alpha is None else problem.alpha.cpu()
+        self.store.write(file, encode_png(image.cpu(), alpha=alpha, bits=problem.bits))
 
     def _write_part(self) -> None:
         if self._waiting:

@@ -49,7 +49,13 @@ def problem(noisy: Tensor, truth: Tensor) -> Problem:
 def tiny() -> FitConfig:
     """A fit of 20 iterations that takes a twentieth of a second at 32x32."""
     return FitConfig(
-        depth=2, features=4, input_channels=4, iterations=20, metrics_every=5, device="cpu"
+        depth=2,
+        features=4,
+        input_channels=4,
+        iterations=20,
+        metrics_every=5,
+        snapshots=0,
+        device="cpu",
     )
 
 

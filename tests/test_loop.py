@@ -7,6 +7,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from dipray.config import FitConfig
 from dipray.errors import ConfigError, DiprayError
 from dipray.images import encode_png
 from dipray.inputs import make_input
@@ -465,3 +466,43 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
     loaded = set(done.stdout.split())
     assert "torch" in loaded
     assert not loaded & {"ray", "optuna", "matplotlib", "analysis", "experiments"}
+
+
+@pytest.mark.parametrize(
+    "iterations, snapshots, expected",
+    [
+        (1000, 3, [10, 100, 1000]),
+        (1000, 1, [1000]),
+        (1000, 0, []),
+        (1, 12, [1]),
+        (12, 12, [10, 11, 12]),
+        (1800, 12, [10, 16, 26, 41, 66, 106, 170, 273, 438, 702, 1123, 1800]),
+    ],
+)
+def test_snapshots_are_even_on_a_log_scale(iterations, snapshots, expected):
+    at = FitConfig(iterations=iterations, snapshots=snapshots).snapshot_iterations()
+    assert len(at) == len(expected)
+    assert all(abs(a - b) <= 0.01 * b for a, b in zip(at, expected, strict=True))
+
+
+def test_a_snapshot_is_the_output_of_its_iteration(problem, tiny):
+    whole = fit(problem, tiny.replace(snapshots=3))
+    assert sorted(whole.snapshots) == [10, 14, 20]
+    for at, image in whole.snapshots.items():
+        assert image.shape == problem.reference.shape
+        psnr_there = psnr(image, truth=problem.reference)
+        assert whole.trace["psnr"][at - 1] == pytest.approx(psnr_there.item(), abs=1e-4)
+    assert torch.equal(whole.snapshots[20], whole.images["final"])
+
+
+def test_snapshots_change_nothing_of_the_fit(problem, tiny):
+    with_them, without = fit(problem, tiny.replace(snapshots=9)), fit(problem, tiny)
+    assert np.array_equal(with_them.trace["loss"], without.trace["loss"])
+    assert without.snapshots == {}
+
+
+def test_a_diverged_fit_leaves_no_snapshot_of_its_end(problem, tiny):
+    run = Fit(problem, tiny.replace(**DIVERGING, snapshots=20))
+    blocks = list(run.blocks())
+    assert run.outcome is Outcome.DIVERGED
+    assert blocks[-1].snapshot is None

@@ -6,7 +6,16 @@ import torch
 
 from dipray import recorder as recorder_module
 from dipray.config import FitConfig
-from dipray.folder import OUTCOME, STOPPED, TRACE, is_finished, read_outcome, read_trace
+from dipray.folder import (
+    OUTCOME,
+    SNAPSHOTS,
+    STOPPED,
+    TRACE,
+    is_finished,
+    read_outcome,
+    read_snapshots,
+    read_trace,
+)
 from dipray.images import read_picture
 from dipray.loop import Fit, fit
 from dipray.operators import Downsample
@@ -55,6 +64,20 @@ def test_a_recorded_fit_has_every_file(store, problem, tiny):
     assert store.names(TRACE) == ["part-00000.parquet"]
     assert FitConfig.from_dict(store.read_json("config.json")) == tiny
     assert is_finished(store)
+
+
+def test_snapshots_lie_by_their_iteration(store, problem, tiny):
+    record(store, problem, tiny.replace(snapshots=3))
+    assert store.names(SNAPSHOTS) == ["000010.png", "000014.png", "000020.png"]
+    assert read_snapshots(store) == [10, 14, 20]
+    assert store.read("snapshots/000020.png") == store.read("final.png")
+    assert store.read("snapshots/000010.png") != store.read("snapshots/000014.png")
+
+
+def test_a_new_fit_takes_away_the_snapshots_of_the_last(store, problem, tiny):
+    record(store, problem, tiny.replace(snapshots=5))
+    record(store, problem, tiny)
+    assert read_snapshots(store) == []
 
 
 def test_without_the_truth_there_is_no_peak(store, noisy, tiny):

@@ -74,14 +74,22 @@ class FitTrainable(tune.Trainable):
             if self.recorder is None:
                 self._begin()
             assert self.recorder is not None
-            block = next(self.blocks)
-            self.recorder.add(block)
+            block = self._advance(self.recorder)
         except Exception as error:
             self._fail(_reason(error))
             raise
         has_reference = self.recorder.fit.problem.reference is not None
         row = report(self.recorder.summary, block.outcome, has_reference=has_reference)
         return {**row, "done": block.outcome is not None}
+
+    def _advance(self, recorder: Recorder) -> Block:
+        """The last of the blocks up to the next report."""
+        every = self.settings.report_every
+        while True:
+            block = next(self.blocks)
+            recorder.add(block)
+            if block.outcome is not None or recorder.fit.iteration % every == 0:
+                return block
 
     def _begin(self) -> None:
         """Take the problem from the object store and build the fit."""

@@ -18,13 +18,13 @@ from analysis.problems import (
 )
 from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
+from dipray.codec import PNG_SIGNATURE
 from dipray.errors import FolderError
 from dipray.folder import PROBLEMS, TRIALS, read_snapshots, snapshot_file
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
 _THREADS = 16  # most of the time goes into waiting for files, all the more with object storage
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Answer = TypeVar("Answer")
 
@@ -191,6 +191,6 @@ def _png(store: Store, name: str) -> bytes:
         there = [each for each in store.names() if each.endswith(".png")]
         raise FolderError(f"{store}: no picture {name!r}; there are {', '.join(there) or 'none'}")
     data = store.read(file)
-    if not data.startswith(_PNG_SIGNATURE):
+    if not data.startswith(PNG_SIGNATURE):
         raise FolderError(f"{store}/{file}: not a PNG")
     return data

@@ -1,4 +1,4 @@
-"""Pictures between files and tensors; the only module that knows file formats.
+"""Pictures between files and tensors; with `codec` the only module that knows file formats.
 
 A picture is a float32 tensor (1, C, H, W) in [0, 1], C = 1 (gray) or 3 (RGB).
 """
@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import png
 import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
+from dipray import codec
 from dipray.errors import ImageError
 
 MAX_PIXELS = 100_000_000  # above this a file is refused as a decompression bomb
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_DEPTH_OFFSET = 24  # of the bit depth, in the IHDR chunk that always comes first
 _UPRIGHT: dict[int, tuple[int, bool]] = {
     # EXIF orientation -> quarter turns to the left, and whether to mirror left to right after
     2: (0, True),
@@ -83,7 +81,7 @@ def _decode(data: bytes) -> Picture:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise ImageError(f"holds {frames} frames; give one still picture")
-        deep_png = data.startswith(_PNG_SIGNATURE) and data[_PNG_DEPTH_OFFSET] == 16
+        deep_png = codec.is_deep_png(data)
         deep_tiff = isinstance(image, TiffImageFile) and max(image.tag_v2.get(258, (8,))) > 8
         if deep_tiff and len(image.getbands()) > 1:  # Pillow would cut it to 8 bit
             raise ImageError("TIFF of 16-bit colour; save it as a 16-bit PNG")
@@ -98,13 +96,9 @@ def _decode(data: bytes) -> Picture:
 
 def _values_of_deep_png(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     """Pillow reads 16-bit colour PNGs at 8 bit, so these go through pypng."""
-    reader = png.Reader(bytes=data)
-    reader.preamble()
-    reader.sbit = None  # or pypng shifts the values down to the significant bits
-    width, height, rows, info = reader.asDirect()
-    flat = np.vstack([np.asarray(row, np.uint16) for row in rows])
+    values = codec.decode_deep_png(data)
     turns, mirrored = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
-    turned = np.rot90(flat.reshape(height, width, info["planes"]), turns)
+    turned = np.rot90(values, turns)
     return turned[:, ::-1] if mirrored else turned
 
 
@@ -151,11 +145,5 @@ def encode_png(pixels: Tensor, *, alpha: Tensor | None = None, bits: int = 8) ->
     planes = pixels if alpha is None else torch.cat([pixels, alpha.to(pixels)], dim=1)
     top = 65535 if bits == 16 else 255
     array = planes[0].detach().to("cpu", torch.float64).clamp(0, 1).mul(top).round()
-    values = array.permute(1, 2, 0).numpy().astype(np.uint16 if bits == 16 else np.uint8)
-    height, width, channels = values.shape
-    stream = io.BytesIO()
-    writer = png.Writer(
-        width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=bits
-    )
-    writer.write(stream, values.reshape(height, width * channels))
-    return stream.getvalue()
+    levels = array.permute(1, 2, 0).numpy()
+    return codec.encode_png(levels.astype(np.uint16) if bits == 16 else levels.astype(np.uint8))

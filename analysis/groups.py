@@ -1,0 +1,22 @@
+"""Trials that differ in some settings alone."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from analysis.trials import SETTINGS
+
+SEEDS = ("seed", "seed_weights", "seed_input", "seed_jitter")
+# how a fit is run and looked at, not what is fitted
+_BYSTANDERS = ("device", "snapshots", "metrics_every")
+
+
+def groups(trials: pd.DataFrame, free: Iterable[str]) -> list[pd.DataFrame]:
+    """The trials of a table apart by problem and all settings but `free`, in order of appearance.
+
+    A setting that only says how a fit is run or looked at does not part them.
+    """
+    left_free = {*free, *_BYSTANDERS}
+    fixed = ["problem", *(name for name in SETTINGS if name not in left_free)]
+    keys = pd.Series([repr(row) for row in trials[fixed].itertuples(index=False)], trials.index)
+    return [part for _, part in trials.groupby(keys, sort=False)]

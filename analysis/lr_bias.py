@@ -1,0 +1,133 @@
+"""What a learning rate changes: tables over seeds, and slopes with intervals."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from analysis.matched import COMPARED, By
+
+EQUAL: dict[By, str] = {
+    "loss": "at equal training loss",
+    "iteration": "at equal iterations",
+    "lr_x_iteration": "at equal lr x iterations",
+}
+LOGARITHMIC = ("tv", "hf_energy", "laplacian")  # compared by ratio, PSNR by difference
+
+
+def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Student's 95 % interval of a mean; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of `matched` over its seeds: a row for each problem, learning rate and level.
+
+    problem, lr, level, trials, diverged, reached (trials that got there); then iteration and for
+    each column its mean over those that got there, with `_low` and `_high` (Student's 95 %
+    interval over seeds, NaN below two).
+    """
+    columns = [name for name in frame.columns if name in COMPARED]
+    rows = []
+    for (problem, lr, level), part in frame.groupby(["problem", "lr", "level"], sort=True):
+        got_there = part.dropna(subset="iteration")
+        row = {
+            "problem": problem,
+            "lr": lr,
+            "level": level,
+            "trials": len(part),
+            "diverged": int((part["outcome"] == "DIVERGED").sum()),
+            "reached": len(got_there),
+            "iteration": got_there["iteration"].mean(),
+        }
+        for name in columns:
+            values = got_there[name].dropna().to_numpy(np.float64)
+            row[name] = values.mean() if values.size else math.nan
+            row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values)
+        rows.append(row)
+    shown = [each for name in columns for each in (name, f"{name}_low", f"{name}_high")]
+    head = ["problem", "lr", "level", "trials", "diverged", "reached", "iteration"]
+    return pd.DataFrame(rows, columns=[*head, *shown])
+
+
+def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
+    """How each column changes for a tenfold learning rate, at each level of a `matched` frame.
+
+    A straight line in log10(lr) is fitted for each seed over the learning rates that it reached
+    the level with, two or more. Rows: problem, level, column, change, low, high, seeds, lrs. The
+    change is in dB for a PSNR, and a share (-0.05: five percent less) else; low and high are
+    Student's 95 % interval over seeds. Only seeds with the same, greatest set of learning rates
+    count, since a line over others would mean something else.
+    """
+    rows = []
+    for (problem, level), part in frame.groupby(["problem", "level"], sort=True):
+        for column in (name for name in frame.columns if name in COMPARED):
+            slopes, lrs = _slopes(part, column)
+            if not slopes.size:
+                continue
+            low, high = mean_interval(slopes)
+            change = float(slopes.mean())
+            if column in LOGARITHMIC:
+                change, low, high = (10**each - 1 for each in (change, low, high))
+            rows.append((problem, level, column, change, low, high, len(slopes), lrs))
+    names = ["problem", "level", "column", "change", "low", "high", "seeds", "lrs"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _slopes(part: pd.DataFrame, column: str) -> tuple[NDArray[np.float64], int]:
+    known = part.dropna(subset=[column, "iteration"])
+    by_seed = {seed: rows.sort_values("lr") for seed, rows in known.groupby("seed")}
+    sets = {seed: tuple(rows["lr"]) for seed, rows in by_seed.items()}
+    most = max(sets.values(), key=len, default=())
+    if len(most) < 2:
+        return np.empty(0), 0
+    slopes = []
+    for seed, rows in by_seed.items():
+        if sets[seed] == most:
+            values = rows[column].to_numpy(np.float64)
+            if column in LOGARITHMIC:
+                values = np.log10(np.maximum(values, 1e-12))
+            slopes.append(float(np.polyfit(np.log10(rows["lr"]), values, 1)[0]))
+    return np.array(slopes), len(most)
+
+
+def lr_sentences(
+    slopes: pd.DataFrame, *, by: By, columns: Sequence[str] = ("tv", "psnr")
+) -> list[str]:
+    """What the slopes say where the fits are furthest, but most learning rates still get.
+
+    A sentence for each problem and column, of slopes of a frame that was matched `by`.
+    """
+    said = []
+    for (problem, column), part in slopes.groupby(["problem", "column"], sort=False):
+        if column not in columns:
+            continue
+        best = part[part["lrs"] == part["lrs"].max()]
+        row = best.loc[best["level"].idxmin() if by == "loss" else best["level"].idxmax()]
+        said.append(
+            f"{problem}, {EQUAL[by]} ({row['level']:g}, {row['lrs']} learning rates): "
+            f"{column} changes by {_change(row, 'change')} for a tenfold learning rate"
+            f"{_verdict(row)}"
+        )
+    return said
+
+
+def _change(row: pd.Series, name: str) -> str:
+    if row["column"] in LOGARITHMIC:
+        return f"{row[name]:+.1%}"
+    return f"{row[name]:+.2f} dB"
+
+
+def _verdict(row: pd.Series) -> str:
+    if math.isnan(row["low"]):
+        return "; one seed, so its noise is not known"
+    interval = f" (95 % interval {_change(row, 'low')} to {_change(row, 'high')})"
+    if row["low"] <= 0 <= row["high"]:
+        return f"{interval}: not shown to differ from none over {row['seeds']} seeds"
+    return f"{interval}: larger than the noise of {row['seeds']} seeds"

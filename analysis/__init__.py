@@ -12,25 +12,41 @@ from analysis.load import load_sweep
 from analysis.sweep import Sweep
 
 if TYPE_CHECKING:
+    from analysis.effect_plots import draw_effects as draw_effects
+    from analysis.effect_plots import draw_importance as draw_importance
+    from analysis.effects import interactions as interactions
+    from analysis.findings import sentences as sentences
     from analysis.gallery import draw_gallery as draw_gallery
     from analysis.gallery import gallery_data as gallery_data
+    from analysis.intervals import bootstrap_interval as bootstrap_interval
+    from analysis.intervals import interquartile_mean as interquartile_mean
     from analysis.plots import curve_data as curve_data
     from analysis.plots import draw_curves as draw_curves
     from analysis.plots import draw_psnr_against_tv as draw_psnr_against_tv
     from analysis.plots import save_figure as save_figure
     from analysis.plots import smoothness_data as smoothness_data
     from analysis.render import leaderboard_table as leaderboard_table
+    from analysis.scores import score_table as score_table
+    from analysis.tables import write_table as write_table
     from analysis.tables import write_tables as write_tables
 
 _HOME = {
+    "bootstrap_interval": "analysis.intervals",
     "curve_data": "analysis.plots",
     "draw_curves": "analysis.plots",
+    "draw_effects": "analysis.effect_plots",
     "draw_gallery": "analysis.gallery",
+    "draw_importance": "analysis.effect_plots",
     "draw_psnr_against_tv": "analysis.plots",
     "gallery_data": "analysis.gallery",
+    "interactions": "analysis.effects",
+    "interquartile_mean": "analysis.intervals",
     "leaderboard_table": "analysis.render",
     "save_figure": "analysis.plots",
+    "score_table": "analysis.scores",
+    "sentences": "analysis.findings",
     "smoothness_data": "analysis.plots",
+    "write_table": "analysis.tables",
     "write_tables": "analysis.tables",
 }
 

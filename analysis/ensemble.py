@@ -1,26 +1,24 @@
-"""Averages over seeds: aggregates of saved pictures, their gain, and where seeds disagree."""
+"""Averages over seeds: aggregates of saved pictures, and where the seeds disagree."""
 
-import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import trim_mean
+from scipy.stats import spearmanr, trim_mean
 
 from analysis.groups import SEEDS, groups
 from analysis.names import known_names
-from analysis.pictures import Picture, Pixels, decibels, decode, psnr
+from analysis.pictures import Picture, Pixels, decode, psnr
 from analysis.sweep import Sweep
 from dipray.errors import ConfigError, FolderError
 from dipray.folder import FINISHED
 
 TRIMMED = 0.25  # share of the values left out at each end, rounded down to whole members
 AGGREGATES = ("mean", "median", "trimmed mean")
-_MOST_SUBSETS = 300  # of one size
 
 
 @dataclass(frozen=True)
@@ -96,64 +94,41 @@ def ensemble_data(sweep: Sweep, trials: Iterable[str], *, picture: str = "ema") 
     return Ensemble(problems[0], picture, tuple(members), images, truth, pictures[0])
 
 
-def gain_data(ensemble: Ensemble) -> pd.DataFrame:
-    """PSNR (dB) of the mean of K members, K = 1 to N, beside the law of correlated errors.
+def deviation_tells(ensemble: Ensemble) -> float:
+    """Spearman's rank correlation, over pixels, of `deviation` with the error of the mean.
 
-    size; psnr, lowest, highest: over the subsets of that size (all, or 300 drawn); first: of the
-    first K members, what a user has who runs K seeds; law: MSE_K = m (rho + (1 - rho) / K) in dB.
-    attrs: mse (m), rho (the mean correlation of two members' errors) with rho_low and rho_high
-    (jackknife over members, 95 %, NaN below 3), limit (dB, the law for endless K).
-    For the mean over all subsets the law is an identity, whatever the members: what was found is
-    rho; what could differ from the law is one subset, such as `first`.
-    No rows without the truth.
+    1 where the seeds disagree most just where their mean is worst. NaN without the truth.
     """
-    columns = ["size", "psnr", "lowest", "highest", "first", "law"]
     if ensemble.truth is None:
-        return pd.DataFrame(columns=columns)
-    products = ensemble.error_products
-    mse, rho = _mse_and_rho(products)
-    rows = []
-    for size in range(1, len(products) + 1):
-        levels = [
-            decibels(products[np.ix_(chosen, chosen)].mean())
-            for chosen in _subsets(len(products), size)
-        ]
-        first = decibels(products[:size, :size].mean())
-        law = decibels(mse * (rho + (1 - rho) / size))
-        rows.append((size, float(np.mean(levels)), min(levels), max(levels), first, law))
-    frame = pd.DataFrame(rows, columns=columns)
-    low, high = _jackknife(products, rho)
-    frame.attrs = {
-        "mse": mse,
-        "rho": rho,
-        "rho_low": low,
-        "rho_high": high,
-        "limit": decibels(mse * rho),
-    }
+        return math.nan
+    error = np.square(ensemble.aggregates["mean"] - ensemble.truth).mean(axis=-1)
+    return float(spearmanr(ensemble.deviation.ravel(), error.ravel()).statistic)
+
+
+def ensemble_table(
+    sweep: Sweep, members: Sequence[str], *, control: str | None = None
+) -> pd.DataFrame:
+    """PSNR (dB) of each seed, the aggregates and the control, in each of their saved pictures.
+
+    name (a trial or an aggregate), kind ("seed", "aggregate" or "control"), then a column for each
+    of final, ema, peak and peak_ema that all of them have. No rows without the truth.
+    """
+    columns: dict[str, pd.Series] = {}
+    others = [] if control is None else [control]
+    for picture in saved_pictures(sweep, [*members, *others]):
+        ensemble = ensemble_data(sweep, members, picture=picture)
+        if ensemble.truth is None:
+            continue
+        columns[picture] = ensemble.psnr.set_index("name")["psnr"]
+        for trial in others:
+            pixels = decode(sweep.image(trial, picture)).pixels
+            columns[picture][trial] = psnr(pixels, ensemble.truth)
+    frame = pd.DataFrame(columns).rename_axis("name").reset_index()
+    kinds = dict.fromkeys(members, "seed") | dict.fromkeys(AGGREGATES, "aggregate")
+    frame.insert(1, "kind", frame["name"].map(lambda name: kinds.get(name, "control")))
     return frame
 
 
-def _mse_and_rho(products: NDArray[np.float64]) -> tuple[float, float]:
-    count = len(products)
-    mse = float(np.trace(products)) / count
-    shared = float(products.sum() - np.trace(products)) / (count * (count - 1))
-    return mse, shared / mse if mse else 1.0
-
-
-def _jackknife(products: NDArray[np.float64], rho: float) -> tuple[float, float]:
-    """Efron and Stein (1981): the spread of rho when one member at a time is left out."""
-    count = len(products)
-    if count < 3:
-        return math.nan, math.nan
-    without = np.array(
-        [_mse_and_rho(np.delete(np.delete(products, each, 0), each, 1))[1] for each in range(count)]
-    )
-    error = math.sqrt((count - 1) / count * float(np.square(without - without.mean()).sum()))
-    return rho - 1.96 * error, rho + 1.96 * error
-
-
-def _subsets(count: int, size: int) -> list[list[int]]:
-    if math.comb(count, size) <= _MOST_SUBSETS:
-        return [list(chosen) for chosen in itertools.combinations(range(count), size)]
-    draws = np.random.default_rng(size)
-    return [sorted(draws.choice(count, size, replace=False)) for _ in range(_MOST_SUBSETS)]
+def saved_pictures(sweep: Sweep, trials: Iterable[str]) -> list[str]:
+    """Those of final, ema, peak and peak_ema that every one of the trials has."""
+    return [name for name in ("final", "ema", "peak", "peak_ema") if sweep.have_image(trials, name)]

@@ -6,7 +6,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from analysis.configuration import setting_text
 from analysis.lr_bias import EQUAL
@@ -83,7 +85,7 @@ def draw_at_equal(
                     axes.plot(path["x"], path[column], color=colour, linewidth=1.0)
             _dress(axes, column, by)
             if by != "iteration":
-                axes.set_xscale("log")
+                _make_logarithmic(axes, axes.xaxis)
             if by == "loss":
                 axes.invert_xaxis()  # so that time goes to the right everywhere
             if column is columns[0]:
@@ -105,9 +107,19 @@ def _dress(axes: Axes, column: str, by: By) -> None:
     axes.set_ylabel(column if unit == "1" else f"{column} ({unit})")
     axes.set_xlabel(_AXIS[by])
     if column in _LOGARITHMIC:
-        axes.set_yscale("log")
+        _make_logarithmic(axes, axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
+
+
+def _make_logarithmic(axes: Axes, axis: Axis) -> None:
+    """Within one decade the usual ticks would be all labels, each with a power of ten."""
+    low, high = axis.get_data_interval()
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+    if 0 < high < 10 * low:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_locator(NullLocator())
 
 
 def _legend(figure: Figure, colours: dict[float, str]) -> None:

@@ -20,7 +20,7 @@ from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
 from dipray.codec import PNG_SIGNATURE
 from dipray.errors import FolderError
-from dipray.folder import PROBLEMS, TRIALS, read_snapshots, snapshot_file
+from dipray.folder import PROBLEMS, PROVENANCE, TRIALS, read_snapshots, snapshot_file
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
@@ -111,6 +111,11 @@ class Sweep:
         known_names("trial", trial, self._ids)
         return _png(self._folders[trial], name)
 
+    def have_image(self, trials: Iterable[str], name: str) -> bool:
+        """Whether every one of the trials has that picture; raises UnknownNameError."""
+        ids = known_names("trial", trials, self._ids)
+        return all(self._folders[trial].exists(f"{name}.png") for trial in ids)
+
     def snapshots(self, trial: str) -> list[int]:
         """The iterations of a trial whose output was kept, ascending; raises UnknownNameError."""
         known_names("trial", trial, self._ids)
@@ -127,6 +132,16 @@ class Sweep:
             there = ", ".join(map(str, read_snapshots(folder))) or "none"
             raise FolderError(f"{folder}: no snapshot at iteration {iteration}; there are {there}")
         return folder.read(file)
+
+    def provenance(self, trial: str) -> dict[str, Any]:
+        """What a trial ran with: versions, commit, device, seeds; empty if nobody wrote it down.
+
+        Raises UnknownNameError for an unknown trial, FolderError if the file is broken.
+        """
+        known_names("trial", trial, self._ids)
+        folder = self._folders[trial]
+        said = folder.read_json(PROVENANCE) if folder.exists(PROVENANCE) else {}
+        return said if isinstance(said, dict) else {}
 
     def problem_image(self, problem: str, name: str) -> bytes:
         """PNG bytes of a problem's measurement, reference, or a baseline's `picture`.

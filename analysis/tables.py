@@ -1,22 +1,29 @@
-"""The table of trials as files, for other programs."""
+"""Tables as files, for other programs: CSV and Parquet of the same rows."""
 
 import io
 
+import pandas as pd
+
 from analysis.configuration import setting_text
 from analysis.sweep import Sweep
+from dipray.store import Store
 
-TRIALS_CSV = "trials.csv"
-TRIALS_PARQUET = "trials.parquet"
+TRIALS = "trials"
 
 
 def write_tables(sweep: Sweep) -> None:
-    """Write `sweep.trials` to trials.csv and trials.parquet in its folder, each file whole.
+    """Write `sweep.trials` to trials.csv and trials.parquet in its folder; raises FolderError.
 
-    The trial id is the first column, betas are text such as 0.9/0.999. Raises FolderError.
+    The trial id is the first column, betas are text such as 0.9/0.999.
     """
     trials = sweep.trials.reset_index()
     trials["betas"] = trials["betas"].map(setting_text).astype("str")
-    sweep.store.write(TRIALS_CSV, trials.to_csv(index=False).encode())
+    write_table(sweep.store, TRIALS, trials)
+
+
+def write_table(store: Store, name: str, frame: pd.DataFrame) -> None:
+    """Write a table to name.csv and name.parquet, each file whole; raises FolderError."""
+    store.write(f"{name}.csv", frame.to_csv(index=False).encode())
     stream = io.BytesIO()
-    trials.to_parquet(stream, index=False)
-    sweep.store.write(TRIALS_PARQUET, stream.getvalue())
+    frame.to_parquet(stream, index=False)
+    store.write(f"{name}.parquet", stream.getvalue())

@@ -36,8 +36,7 @@ def _spaces() -> Iterable[Row]:
         yield "", "sweeps need ray and optuna, which are not installed"
         return
     for name, space in SPACES.items():
-        searches = "random, optuna" if space.grid is None else "grid, random, optuna"
-        yield name, f"{space.question} ({searches})"
+        yield name, space.question
 
 
 def _tasks() -> Iterable[Row]:

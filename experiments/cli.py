@@ -1,4 +1,4 @@
-"""The command line: `dipray fit`, `sweep`, `show` and `list`.
+"""The command line: `dipray fit`, `sweep`, `ensemble` and the others.
 
 Only what parsing needs is imported here, so that --help answers at once.
 """
@@ -7,20 +7,43 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import tyro
 
 from dipray.errors import ConfigError, DiprayError
-from experiments.commands import FitCommand, ListCommand, ShowCommand, SweepCommand
+from experiments.commands import (
+    EnsembleCommand,
+    FitCommand,
+    ListCommand,
+    LrBiasCommand,
+    ReportCommand,
+    ShowCommand,
+    SweepCommand,
+)
 
 Command = (
     Annotated[FitCommand, tyro.conf.subcommand("fit")]
     | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
+    | Annotated[EnsembleCommand, tyro.conf.subcommand("ensemble")]
+    | Annotated[LrBiasCommand, tyro.conf.subcommand("lr-bias")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
 )
+
+# imported when asked for
+PROGRAMS: dict[type, tuple[str, str]] = {
+    FitCommand: ("experiments.fit", "run_fit"),
+    SweepCommand: ("experiments.sweep", "run_sweep_command"),
+    EnsembleCommand: ("experiments.ensemble", "run_ensemble"),
+    LrBiasCommand: ("experiments.lr_bias", "run_lr_bias"),
+    ReportCommand: ("experiments.report", "run_report"),
+    ShowCommand: ("experiments.show", "run_show"),
+    ListCommand: ("experiments.catalogue", "run_list"),
+}
 
 DESCRIPTION = """Deep Image Prior: restore a picture by fitting an untrained network to it.
 
@@ -60,26 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(command: Command) -> int:
-    match command:
-        case FitCommand():
-            # torch's idle threads would spin for so long that two fits on the same cores crawl;
-            # OpenMP reads this when torch is loaded
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            from experiments.fit import run_fit
-
-            return run_fit(command)
-        case SweepCommand():
-            from experiments.sweep import run_sweep_command
-
-            return run_sweep_command(command)
-        case ShowCommand():
-            from experiments.show import run_show
-
-            return run_show(command)
-        case ListCommand():
-            from experiments.catalogue import run_list
-
-            return run_list(command)
+    if isinstance(command, FitCommand):
+        # torch's idle threads would spin for so long that two fits on the same cores crawl;
+        # OpenMP reads this when torch is loaded
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    module, function = PROGRAMS[type(command)]
+    run: Callable[[Command], int] = getattr(import_module(module), function)
+    return run(command)
 
 
 if __name__ == "__main__":

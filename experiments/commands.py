@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from dipray.config import FitConfig
-from dipray.sweep_config import SweepConfig
+from dipray.sweep_config import Resources, SweepConfig
 from dipray.task_config import PicturesConfig, TaskConfig
 
 
@@ -56,6 +56,65 @@ class SweepCommand:
     """the sweep's folder below storage_path"""
     save_dir: str | None = None
     """the sweep's folder, instead of storage_path and name"""
+
+
+@dataclass
+class EnsembleCommand:
+    """Restore one picture with several seeds, and average them.
+
+    The seeds run side by side as trials of a sweep, with one longer run as the control: would the
+    same computing have done as well in one piece?
+
+    For example:
+      dipray ensemble --task denoise --image noisy.png --seeds 8 --iterations 1800
+      dipray ensemble --clean photo.png --noise-sigma 25 --seeds 8 --aggregate median
+    """
+
+    problem: TaskConfig
+    config: FitConfig
+    resources: Resources
+    seeds: int = 8
+    """fits that are averaged; their seeds are --seed and the numbers after it"""
+    aggregate: Literal["mean", "median", "trimmed"] = "mean"
+    """what restored.png is; all are reported. trimmed leaves out a quarter at each end"""
+    control: bool = True
+    """also run one fit that is as long as all seeds together"""
+    save_dir: str | None = None
+    """folder of the results; None: runs/ensemble-PICTURE"""
+
+
+@dataclass
+class LrBiasCommand:
+    """Restore one picture with several learning rates, and compare them fairly.
+
+    At equal iterations a small learning rate is earlier on the same path. So the fits are also
+    compared where their training loss is equal, and where lr x iterations is.
+
+    For example:
+      dipray lr-bias --image noisy.png --optimizer sgd --lrs 0.1 0.3 1 3 10 --seeds 3
+    """
+
+    problem: TaskConfig
+    config: FitConfig
+    resources: Resources
+    lrs: tuple[float, ...]
+    """learning rates, two or more"""
+    seeds: int = 1
+    """fits of each learning rate; their seeds are --seed and the numbers after it"""
+    save_dir: str | None = None
+    """folder of the results; None: runs/lr-bias-PICTURE"""
+
+
+@dataclass
+class ReportCommand:
+    """Write one HTML page about a folder of results, which opens without a network."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """a sweep's or a fit's folder, or its URI"""
+    output: str | None = None
+    """where the page goes; None: report.html in that folder"""
+    metric: str | None = None
+    """column to rank by; None: the one of the sweep"""
 
 
 @dataclass

@@ -111,7 +111,7 @@ class LiveTable(tune.Callback):
         standing = self.running.pop(trial.trial_id, None)
         if standing is not None and self._live is None:
             value = standing.values.get(self.metric)
-            quality = "" if value is None else f"  {self.metric} {value:.2f}"
+            quality = "" if value is None else f"  {self.metric} {value:.4g}"
             self.console.print(
                 f"[{self.ended}/{self.total}] {standing.what}  "
                 f"iteration {standing.iteration}{quality}{how}",
@@ -132,7 +132,7 @@ class LiveTable(tune.Callback):
         failed = f", {self.failed} failed" if self.failed else ""
         head = f"{self.ended} of {self.total} trials ended{failed}, {minutes}:{seconds:02d}"
         if self.best is not None:
-            head += f", best {self.metric} {self.best[0]:.2f}: {self.best[1]}"
+            head += f", best {self.metric} {self.best[0]:.4g}: {self.best[1]}"
         table = Table(box=None, pad_edge=False)
         table.add_column("running", overflow="ellipsis", no_wrap=True)
         for name in ("iteration", self.metric, "loss"):
@@ -143,7 +143,7 @@ class LiveTable(tune.Callback):
             table.add_row(
                 Text(standing.what),
                 str(standing.iteration),
-                "" if quality is None else f"{quality:.2f}",
+                "" if quality is None else f"{quality:.4g}",
                 "" if loss is None else f"{loss:.3g}",
             )
         return Group(Text(head), table)

@@ -1,19 +1,14 @@
 """`dipray sweep`: a sweep over the pictures and the space that the flags name."""
 
-import itertools
-
 from rich.console import Console
 
 from analysis import load_sweep, write_tables
 from dipray.errors import ConfigError
-from dipray.folder import safe_name
-from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep import Space, read_grid, run_sweep
-from dipray.task_config import TaskConfig
-from dipray.tasks import build_problem
 from experiments.commands import SweepCommand
 from experiments.live import LiveTable
+from experiments.problems import name_apart
 from experiments.show import show
 from search_spaces import SPACES
 
@@ -23,14 +18,16 @@ def run_sweep_command(command: SweepCommand) -> int:
     console = Console()
     space = choose_space(command)
     problems = name_apart(command.problem.tasks())
+    has_truth = all(problem.reference is not None for problem in problems)
+    config = command.sweep.settled(has_truth=has_truth)
     store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
     result = run_sweep(
         problems,
         space,
         store,
         base=command.config,
-        config=command.sweep,
-        callbacks=[LiveTable(console, metric=command.sweep.metric, mode=command.sweep.mode)],
+        config=config,
+        callbacks=[LiveTable(console, metric=config.metric, mode=config.mode)],
     )
     sweep = load_sweep(store)
     write_tables(sweep)
@@ -57,23 +54,4 @@ def choose_space(command: SweepCommand) -> Space:
     named = SPACES.get(str(command.space))
     if named is None:
         raise ConfigError(f"space={command.space!r}: there are {', '.join(SPACES)}", field="space")
-    space = named.for_search(command.sweep.search)
-    if space is None:
-        raise ConfigError(
-            f"space={command.space!r}: has no grid; write --search optuna or --search random",
-            field="search",
-        )
-    return space
-
-
-def name_apart(tasks: list[TaskConfig]) -> list[Problem]:
-    """The problems, named after their files; files of the same name get a number behind it."""
-    taken: set[str] = set()
-    problems = []
-    for task in tasks:
-        stem = safe_name(task.source.stem)
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        problems.append(build_problem(task, name=name))
-    return problems
+    return named.for_search(command.sweep.search)

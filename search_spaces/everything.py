@@ -9,6 +9,7 @@ from search_spaces.named import NamedSpace
 
 def everything(trial: optuna.Trial) -> dict[str, Any]:
     """A configuration; a field is drawn only where it has an effect."""
+    # few values of each category, since a search of a hundred samples cannot tell many apart
     net = trial.suggest_categorical("net", ["skip", "unet", "encdec", "resunet", "convnext"])
     point: dict[str, Any] = {
         "net": net,
@@ -29,14 +30,15 @@ def _input(trial: optuna.Trial) -> dict[str, Any]:
         "input_kind": kind,
         "input_jitter": trial.suggest_float("input_jitter", 0.0, 0.1),
     }
-    if kind != "meshgrid":
+    if kind != "meshgrid":  # which has 2 always
         point["input_channels"] = trial.suggest_categorical("input_channels", [8, 16, 32])
     if kind == "fourier":
         point["fourier_scale"] = trial.suggest_float("fourier_scale", 1.0, 30.0, log=True)
     return point
 
 
-# optimizer -> range of learning rates, searched on a logarithmic scale
+# optimizer -> range of learning rates, searched on a logarithmic scale; SGD's holds what suits it
+# with and without momentum. L-BFGS is left out: it does not go with jitter
 _LEARNING_RATES = {
     "sgd": (0.01, 10.0),
     "adam": (3e-4, 3e-2),
@@ -60,6 +62,20 @@ def _optimizer(trial: optuna.Trial) -> dict[str, Any]:
 
 SPACE = NamedSpace(
     question="what is the best configuration of all, whatever its parts?",
-    grid=None,
+    # a coarse screening, two or three of each kind and far apart, before a search draws the rest
+    grid={
+        "net": ["skip", "unet", "encdec", "resunet", "convnext"],
+        "depth": [3, 5],
+        "features": 32,
+        "input_kind": [
+            {"input_kind": "noise"},
+            {"input_kind": "fourier", "fourier_scale": 3.0},
+        ],
+        "optimizer": [
+            {"optimizer": "adam", "lr": 0.01},
+            {"optimizer": "sgd", "momentum": 0.9, "lr": 0.3},
+        ],
+        "tv_weight": [0.0, 0.01],
+    },
     ranges=everything,
 )

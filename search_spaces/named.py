@@ -9,14 +9,14 @@ from dipray.sweep import Grid, Space
 class NamedSpace:
     """What a sweep may search by name.
 
-    grid: every combination, or None where there is no sensible grid.
+    grid: what a grid search tries, every combination.
     ranges: what random and Optuna searches draw from; None is the grid.
     """
 
     question: str
-    grid: Grid | None
+    grid: Grid
     ranges: Space | None = None
 
-    def for_search(self, search: str) -> Space | None:
-        """The space for a `SweepConfig.search`, None if it has none."""
+    def for_search(self, search: str) -> Space:
+        """The space for a `SweepConfig.search`."""
         return self.grid if search == "grid" else self.ranges or self.grid

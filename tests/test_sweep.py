@@ -319,7 +319,7 @@ def test_a_sweep_without_the_truth_needs_another_metric(pictures, tmp_path):
     ("space", "complaint"),
     [
         ({"depth": [2, 7]}, "depth=7: too deep"),
-        ({"lr": [0.1, -1]}, "lr=-1: allowed is above 0 and at most 1,000,000"),
+        ({"lr": [0.1, -1]}, r"lr\[1\]=-1: allowed is above 0 and at most 1,000,000"),
         ({"momentum": [0.9]}, "momentum=0.9: has no effect"),
         (lambda trial: {}, "this space has no grid"),
     ],

@@ -1,7 +1,9 @@
 """Sweeps: many fits on Ray Tune, left in one folder."""
 
+from dipray.sweep.grid import Grid
+from dipray.sweep.grid_file import read_grid
 from dipray.sweep.run import SweepResult, run_sweep
-from dipray.sweep.space import Grid, Space, read_grid
+from dipray.sweep.space import Space
 from dipray.sweep.trainable import FitTrainable
 from dipray.sweep_config import SweepConfig
 

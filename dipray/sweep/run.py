@@ -30,9 +30,10 @@ from dipray.sweep.folder import (
     study_file,
     write_problems,
 )
+from dipray.sweep.points import expand, refusal
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
-from dipray.sweep.space import Space, as_define_by_run, draw, expand
+from dipray.sweep.space import Space, as_define_by_run, draw
 from dipray.sweep.trainable import FitTrainable, TrialSettings
 from dipray.sweep_config import SweepConfig
 
@@ -44,6 +45,7 @@ class SweepResult:
     """What a call of `run_sweep` did; the results themselves lie in `store`."""
 
     store: Store
+    trials: tuple[str, ...]  # all that were asked for, in order; of an Optuna search all drawn
     kept: int  # trials that an earlier call had finished
     run: int  # trials that this call brought to an end
     failed: int  # of these, with an exception
@@ -68,8 +70,10 @@ def run_sweep(
     the cluster at `config.address`, or starts a local one and stops it at the end.
     Raises ConfigError or FolderError before anything runs.
     """
-    base, config = base or FitConfig(), config or SweepConfig()
+    base = base or FitConfig()
     problems = [problem.to("cpu") for problem in problems]
+    has_truth = all(problem.reference is not None for problem in problems)
+    config = (config or SweepConfig()).settled(has_truth=has_truth)
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
     if not store.exists(SWEEP) and (there := store.names()):
@@ -81,7 +85,8 @@ def run_sweep(
     write_problems(store, problems, pictures)
     store.write_json(SWEEP, description(space, base, config, pictures))
     if not len(search):
-        return SweepResult(store, kept=kept, run=0, failed=0, interrupted=0, seconds=0.0)
+        trials = tuple(search.drawn)
+        return SweepResult(store, trials, kept=kept, run=0, failed=0, interrupted=0, seconds=0.0)
     with running_ray(config.address):
         nodes = [node["Resources"] for node in alive_nodes()]
         share = share_out(config, base.device, nodes)
@@ -128,6 +133,7 @@ def run_sweep(
     outcomes = [settle(store.child(TRIALS), results[i], base) for i in range(len(results))]
     return SweepResult(
         store,
+        tuple(search.drawn),
         kept=kept,
         run=len(outcomes) - outcomes.count(INTERRUPTED),
         failed=outcomes.count(FAILED),
@@ -148,7 +154,8 @@ def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
         if problem.reference is None and config.needs_reference:
             raise ConfigError(
                 f"metric={config.metric!r}: needs the truth of {problem.name}; give it (--gt), or "
-                "write --scheduler none with a grid or random search, or --metric loss",
+                "leave out --scheduler and --metric with a grid or random search, or write "
+                "--metric loss",
                 field="metric",
             )
     return [Picture.of(problem) for problem in problems]
@@ -161,9 +168,9 @@ def _search(
     known = finished(store.child(TRIALS), config.metric)
     if config.search != "optuna":
         planned = _plan(pictures, space, base, config)
-        waiting = [each for each in planned if each.trial not in known.get(each.problem, {})]
-        return ListSearch(waiting), len(planned) - len(waiting)
-    search = OptunaPerPicture(
+        search = ListSearch(planned, [trial for each in known.values() for trial in each])
+        return search, len(planned) - len(search)
+    drawing = OptunaPerPicture(
         as_define_by_run(space),
         pictures,
         base,
@@ -174,7 +181,7 @@ def _search(
         known=known,
         own=read_study(store, study_file(space, base, config)),
     )
-    return search, len(search.drawn)
+    return drawing, len(drawing.drawn)
 
 
 def _plan(
@@ -190,7 +197,10 @@ def _plan(
     planned: dict[str, Planned] = {}
     for point in points:
         for picture in pictures:
-            each = picture.plan(base, point)
+            try:
+                each = picture.plan(base, point)
+            except ConfigError as error:
+                raise refusal(error, space, base, point) from None
             planned.setdefault(each.trial, each)
     return list(planned.values())
 

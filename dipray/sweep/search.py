@@ -13,7 +13,8 @@ from dipray.config import FitConfig
 from dipray.errors import ConfigError
 from dipray.folder import trial_id
 from dipray.problem import Problem
-from dipray.sweep.space import DefineByRun, Point
+from dipray.sweep.points import Point
+from dipray.sweep.space import DefineByRun
 
 _DRAWS = 50  # attempts at a configuration that is valid and new
 
@@ -63,11 +64,13 @@ class Planned:
 
 
 class ListSearch(Searcher):
-    """Runs a list of trials in its order."""
+    """Runs a list of trials in its order, but for those that are known; drawn: all their ids."""
 
-    def __init__(self, planned: Iterable[Planned]) -> None:
+    def __init__(self, planned: Iterable[Planned], known: Collection[str] = ()) -> None:
         super().__init__()
-        self._waiting = list(planned)
+        planned = list(planned)
+        self.drawn = [each.trial for each in planned]
+        self._waiting = [each for each in planned if each.trial not in known]
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -1,120 +1,18 @@
-"""What a sweep searches: a grid with alternatives, or an Optuna define-by-run function.
+"""Spaces: what a sweep searches, a grid or an Optuna define-by-run function; drawing from them."""
 
-A grid maps fields of FitConfig to a value, a list of values, or (for random and Optuna searches) a
-range of `ray.tune`. A list may also hold grids: alternatives whose fields are taken together, under
-any label that is not a field unless the grids set that field themselves:
-
-    {"lr_schedule": "cosine",
-     "depth": [3, 4],
-     "optimizer": [{"optimizer": "adam", "lr": [0.001, 0.01]},
-                   {"optimizer": "sgd", "momentum": 0.9, "lr": [0.1, 1.0]}]}
-"""
-
-import itertools
-import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
-from ray.tune.search.sample import (
-    Categorical,
-    Domain,
-    Float,
-    Integer,
-    LogUniform,
-    Normal,
-    Quantized,
-)
+from ray.tune.search.sample import Domain, Float, Integer, LogUniform, Normal, Quantized
 
-from dipray.config import FitConfig
 from dipray.errors import ConfigError
+from dipray.sweep.grid import Grid, items_of
+from dipray.sweep.grid_check import check_fields
+from dipray.sweep.points import Point
 
-Grid = Mapping[str, Any]
 DefineByRun = Callable[[optuna.Trial], dict[str, Any]]
 Space = Grid | DefineByRun
-Point = dict[str, Any]
-
-
-def read_grid(path: str | Path) -> Grid:
-    """A grid from a JSON file; raises ConfigError with the place of what is wrong."""
-    path = Path(path)
-    try:
-        grid = json.loads(path.read_text(), object_pairs_hook=_once)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON ({error})") from None
-    if not isinstance(grid, dict):
-        raise ConfigError(f"{path}: a grid is an object of fields; this is a {type(grid).__name__}")
-    try:
-        check_fields(grid)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}", field=error.field) from None
-    return grid
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice!r} is there twice")
-    return dict(pairs)
-
-
-def check_fields(grid: Grid, place: str = "") -> None:
-    """Raises ConfigError, with the place in the grid, for names that are no field."""
-    for name, value in grid.items():
-        here = f"{place}{name}"
-        alternatives = _items(value)
-        if not alternatives:
-            raise ConfigError(f"{here}: an empty list; give at least one value", field=name)
-        grids = [item for item in alternatives if isinstance(item, Mapping)]
-        if grids and len(grids) < len(alternatives):
-            raise ConfigError(f"{here}: mixes values and grids; write grids only", field=name)
-        if not grids and name not in FitConfig.model_fields:
-            FitConfig(**{name: alternatives[0]})  # raises, with the nearest name
-        for index, item in enumerate(grids):
-            check_fields(item, f"{here}[{index}].")
-
-
-def _items(value: Any) -> list[Any]:
-    """The alternatives of a field: of a list or a choice its items, else the value alone."""
-    if isinstance(value, Categorical):
-        return list(value.categories)
-    return value if isinstance(value, list) else [value]
-
-
-def expand(grid: Grid) -> list[Point]:
-    """Every combination of a grid, in its order; raises ConfigError for ranges and wrong names."""
-    check_fields(grid)
-    axes: list[list[Point]] = []
-    for name, value in grid.items():
-        if any(isinstance(item, Domain) for item in _items(value)):
-            raise ConfigError(
-                f"{name}: a range cannot be a grid; write a list, or search random or optuna",
-                field=name,
-            )
-        axes.append(list(_alternatives(name, value)))
-    return [_merge(parts) for parts in itertools.product(*axes)]
-
-
-def _alternatives(name: str, value: Any) -> Iterator[Point]:
-    for item in _items(value):
-        if isinstance(item, Mapping):
-            yield from expand(item)
-        else:
-            yield {name: item}
-
-
-def _merge(parts: tuple[Point, ...]) -> Point:
-    merged: Point = {}
-    for part in parts:
-        for name, value in part.items():
-            if name in merged:
-                raise ConfigError(f"{name}: set twice in one combination", field=name)
-            merged[name] = value
-    return merged
 
 
 class Suggester:
@@ -131,7 +29,7 @@ class Suggester:
         point: Point = {}
         for name, value in grid.items():
             here = f"{place}{name}"
-            items = _items(value)
+            items = items_of(value)
             if isinstance(items[0], Domain):
                 point[name] = _suggest(trial, here, items[0])
                 continue
@@ -167,7 +65,7 @@ def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Any:
 
 
 def as_define_by_run(space: Space) -> DefineByRun:
-    """The space as a function that Optuna can call; raises ConfigError for names of no field."""
+    """The space as a function that Optuna can call; raises ConfigError for what no fit can have."""
     if callable(space):
         return space
     check_fields(space)

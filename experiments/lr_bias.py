@@ -1,0 +1,127 @@
+"""`dipray lr-bias`: one picture, several learning rates, compared where they are equally far."""
+
+import math
+from typing import get_args
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from analysis import Sweep, save_figure, write_table
+from analysis.lr_bias import EQUAL, lr_sentences, lr_slopes, lr_table
+from analysis.lr_plots import CURVES, draw_at_equal, draw_lr_curves
+from analysis.matched import By, matched
+from dipray.config import FitConfig
+from dipray.errors import ConfigError
+from dipray.folder import safe_name
+from dipray.store import Store
+from experiments.commands import LrBiasCommand
+from experiments.outcomes import Lines
+from experiments.trials import run_trials
+
+FOLDER = "lr_bias"  # of the tables and plots, in the run's folder
+NUMBERS = {"psnr": "PSNR dB", "tv": "TV", "hf_energy": "high freq.", "laplacian": "Laplacian"}
+
+
+def run_lr_bias(command: LrBiasCommand) -> int:
+    """Run every learning rate with every seed, and say what it changes, and where."""
+    _check(command)
+    console = Console()
+    lines = Lines(console)
+    store = Store(command.save_dir or f"runs/lr-bias-{safe_name(command.problem.source.stem)}")
+    seeds = [command.config.seed + i for i in range(command.seeds)]
+    trials = run_trials(
+        command.problem,
+        {"lr": list(command.lrs), "seed": seeds},
+        store,
+        base=command.config,
+        resources=command.resources,
+        console=console,
+    )
+    if trials.interrupted:
+        lines.say(f"{trials.interrupted} fits are not finished; the same command goes on")
+        return 130
+    ran = trials.with_outcome(trials.asked, "BUDGET", "STOPPED", "DIVERGED")
+    failed = trials.with_outcome(trials.asked, "FAILED")
+    for trial in failed:
+        row = trials.sweep.trials.loc[trial]
+        lines.say(f"failed: lr {row['lr']:g}, seed {row['seed']}: {row['reason']}")
+    if not ran:
+        return 1
+    report_lr_bias(lines, store, trials.sweep, ran)
+    lines.say(f"tables, plots     {store}/{FOLDER}")
+    lines.say(f"page              dipray report {store}")
+    return 0
+
+
+def _check(command: LrBiasCommand) -> None:
+    given = ", ".join(f"{lr:g}" for lr in command.lrs)
+    if len(set(command.lrs)) < 2 or len(set(command.lrs)) < len(command.lrs):
+        raise ConfigError(f"lrs={given}: give two or more different learning rates", field="lrs")
+    if command.config.lr != FitConfig().lr:
+        raise ConfigError(
+            f"lr={command.config.lr!r}: has no effect here; the learning rates are --lrs",
+            field="lr",
+        )
+    if command.seeds < 1:
+        raise ConfigError(f"seeds={command.seeds}: allowed is at least 1", field="seeds")
+
+
+def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) -> None:
+    """Tables and plots of trials that differ in learning rate and seed alone; what they say."""
+    columns = [name for name in CURVES if sweep.traces(name, trials)[name].notna().any()]
+    compared = [name for name in columns if name != "loss"]
+    said: list[str] = []
+    for by in get_args(By):
+        frame = matched(sweep, by=by, trials=trials, columns=compared)
+        table, slopes = lr_table(frame), lr_slopes(frame)
+        write_table(store, f"{FOLDER}/at_equal_{by}", table)
+        write_table(store, f"{FOLDER}/slopes_at_equal_{by}", slopes)
+        lines.console.print(_table(table, by, deepest=_level_of_most(table, by)))
+        said += lr_sentences(slopes, by=by, columns=[n for n in ("tv", "psnr") if n in compared])
+    save_figure(
+        draw_lr_curves(sweep, trials=trials, columns=columns), store, f"{FOLDER}/curves.png"
+    )
+    plotted = [name for name in ("psnr", "tv") if name in compared]
+    figure = draw_at_equal(sweep, trials=trials, columns=plotted)
+    save_figure(figure, store, f"{FOLDER}/at_equal.png")
+    for sentence in said:
+        lines.say(sentence)
+
+
+def _level_of_most(table: pd.DataFrame, by: By) -> float:
+    """The furthest level that the most learning rates reach."""
+    reached = table[table["reached"] > 0].groupby("level")["lr"].nunique()
+    if reached.empty:
+        return math.nan
+    most = reached[reached == reached.max()].index
+    return float(most.min() if by == "loss" else most.max())
+
+
+def _table(table: pd.DataFrame, by: By, *, deepest: float) -> Table:
+    """The learning rates at one level."""
+    shown = Table(
+        title=f"{EQUAL[by]}: {deepest:g}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    numbers = {name: title for name, title in NUMBERS.items() if name in table}
+    for title in ("lr", "fits", "there", "iteration", *numbers.values()):
+        shown.add_column(title, justify="right")
+    for _, row in table[table["level"] == deepest].iterrows():
+        diverged = f", {row['diverged']} diverged" if row["diverged"] else ""
+        shown.add_row(
+            f"{row['lr']:g}",
+            str(row["trials"]),
+            f"{row['reached']}{diverged}",
+            "–" if math.isnan(row["iteration"]) else f"{row['iteration']:,.0f}",
+            *(_number(row, name) for name in numbers),
+        )
+    return shown
+
+
+def _number(row: pd.Series, name: str) -> str:
+    if math.isnan(row[name]):
+        return "–"
+    digits = ".2f" if name == "psnr" else ".4f"
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return f"{row[name]:{digits}}" + ("" if math.isnan(half) else f" ± {half:{digits}}")

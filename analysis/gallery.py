@@ -1,6 +1,7 @@
 """The pictures of one problem side by side: measurement, known methods, best trial, truth."""
 
 import io
+import math
 from dataclasses import dataclass
 
 import matplotlib.image
@@ -24,7 +25,8 @@ class Panel:
 def gallery_data(sweep: Sweep, problem: str, *, metric: str = "psnr_ema_peak") -> list[Panel]:
     """Measurement, known methods that have a picture, the best trial by `metric`, and the truth.
 
-    The trial's picture is the one at its peak: of the output, or of the average for psnr_ema_peak.
+    The trial's picture is the one at its peak: of the output, or of the average for psnr_ema_peak;
+    for loss_final, where there is no truth, the average at its end.
     Raises FolderError where no trial of the problem has the metric.
     """
     board = leaderboard(sweep, metric=metric).query("problem == @problem")
@@ -35,14 +37,24 @@ def gallery_data(sweep: Sweep, problem: str, *, metric: str = "psnr_ema_peak") -
     panels = []
     for method in sweep.baselines.query("problem == @problem").to_dict("records"):
         pixels = _pixels(sweep.problem_image(problem, method["picture"]))
-        panels.append(Panel(f"{method['method']} {method['psnr']:.2f} dB", pixels))
+        panels.append(Panel(_title(str(method["method"]), method["psnr"]), pixels))
     if not panels:
         panels.append(Panel("measurement", _pixels(sweep.problem_image(problem, "measurement"))))
-    name = "peak_ema" if metric == "psnr_ema_peak" else "peak"
+    has_truth = metric.startswith("psnr")
+    name = _PICTURES.get(metric, "peak") if has_truth else "ema"
     pixels = _pixels(sweep.image(best["trial"], name))
-    panels.append(Panel(f"Deep Image Prior {best[metric]:.2f} dB", pixels))
-    panels.append(Panel("truth", _pixels(sweep.problem_image(problem, "reference"))))
+    level = best[metric] if has_truth else math.nan
+    panels.append(Panel(_title("Deep Image Prior", level), pixels))
+    if has_truth:
+        panels.append(Panel("truth", _pixels(sweep.problem_image(problem, "reference"))))
     return panels
+
+
+_PICTURES = {"psnr_ema_peak": "peak_ema", "psnr_final": "final", "psnr_ema_final": "ema"}
+
+
+def _title(what: str, psnr: float) -> str:
+    return what if math.isnan(psnr) else f"{what} {psnr:.2f} dB"
 
 
 def draw_gallery(panels: list[Panel]) -> Figure:

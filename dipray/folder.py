@@ -15,7 +15,11 @@ A sweep:
 sweep.json          what was asked last
 problems/<name>/    problem.json, measurement.png, reference.png, baselines.json and their pictures
 trials/<trial>/     a fit's folder
+figures/<problem>/  curves and pictures side by side
+trials.csv, .parquet
 tune/<date>/        Tune's own experiment, one for each call; nothing here reads it
+
+`dipray fit` leaves a fit's folder with problems/ and figures/ and the table in it, too.
 """
 
 import hashlib
@@ -40,7 +44,7 @@ STOPPED = "stopped.json"
 
 # what a sweep's folder holds beside trials
 SWEEP = "sweep.json"
-PROBLEMS, TRIALS, TUNE = "problems", "trials", "tune"
+PROBLEMS, TRIALS, TUNE, FIGURES = "problems", "trials", "tune", "figures"
 BASELINES = "baselines.json"
 
 IMAGES = ("peak", "peak_ema", "final", "ema")

@@ -3,13 +3,16 @@
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from analysis import Sweep, load_sweep, write_figures, write_tables
 from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import (
     CONFIG,
     FAILED,
+    FIGURES,
     INTERRUPTED,
     PROBLEM,
+    PROBLEMS,
     is_finished,
     problem_said,
     read_outcome,
@@ -17,19 +20,21 @@ from dipray.folder import (
 )
 from dipray.loop import Fit
 from dipray.problem import Problem
+from dipray.problem_folder import write_problem
 from dipray.recorder import Recorder, one_line
 from dipray.store import Store
-from dipray.tasks import build_problem
 from dipray.trace import Summary
 from experiments.commands import FitCommand
+from experiments.problems import name_apart
 
 BLOCK = 25  # iterations between two looks at the progress
+MOST_PIXELS = 512 * 512  # of a picture that known methods, too, are tried on: they take seconds
 
 
 def run_fit(command: FitCommand) -> int:
     """Fit, save, and say in a few lines what came out."""
     console = Console()
-    problem = build_problem(command.problem)
+    problem = name_apart([command.problem])[0]
     identity = trial_id(problem.name, problem.fingerprint(), command.config)
     store = Store(command.save_dir or f"runs/{identity}")
     if _holds_this(store, problem, command.config, overwrite=command.overwrite):
@@ -41,10 +46,26 @@ def run_fit(command: FitCommand) -> int:
         )
     else:
         fit_into(store, problem, command.config, console)
-    for line in describe(read_outcome(store)):
-        console.print(line, highlight=False, markup=False)
-    console.print(f"folder     {store}", soft_wrap=True, highlight=False, markup=False)
+    sweep = load_sweep(store)
+    write_tables(sweep)
+    write_figures(sweep)
+    for line in [*describe(read_outcome(store)), *_places(sweep)]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
+
+
+def _places(sweep: Sweep) -> list[str]:
+    """What known methods come to, and where the results lie."""
+    methods = sweep.baselines.dropna(subset="psnr")
+    known = [f"{row['method']} {row['psnr']:.2f} dB" for row in methods.to_dict("records")]
+    has_truth = bool(sweep.trials["psnr_peak"].notna().any())
+    picture = "peak_ema.png (best average)" if has_truth else "ema.png (last average)"
+    return [
+        *([f"known      {', '.join(known)}"] if known else []),
+        f"restored   {sweep.store}/{picture}",
+        f"figures    {sweep.store}/{FIGURES}",
+        f"folder     {sweep.store}",
+    ]
 
 
 def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite: bool) -> bool:
@@ -75,6 +96,11 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
     """Run a fit and record it, showing its progress; Ctrl-C leaves a whole folder."""
     fit = Fit(problem, config)
     recorder = Recorder(store, fit)
+    store.remove(PROBLEMS)  # of a fit that this one replaces
+    store.remove(FIGURES)
+    _, height, width = problem.picture_shape
+    own = store.child(PROBLEMS, problem.name)
+    write_problem(own, problem, with_baselines=height * width <= MOST_PIXELS)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from analysis import load_sweep, write_tables
+from analysis import load_sweep, write_figures, write_tables
 from dipray.errors import ConfigError
 from dipray.store import Store
 from dipray.sweep import Space, read_grid, run_sweep
@@ -31,6 +31,7 @@ def run_sweep_command(command: SweepCommand) -> int:
     )
     sweep = load_sweep(store)
     write_tables(sweep)
+    write_figures(sweep, metric=None if config.metric == "loss" else config.metric)
     show(sweep, console)
     left = f", {result.interrupted} not finished (the same command goes on)"
     console.print(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from analysis import Sweep, load_sweep, write_tables
+from analysis import Sweep, load_sweep, write_figures, write_tables
 from dipray.config import FitConfig
 from dipray.store import Store
 from dipray.sweep import Grid, SweepConfig, run_sweep
@@ -45,4 +45,5 @@ def run_trials(
     result = run_sweep(problems, grid, store, base=base, config=config, callbacks=[live])
     sweep = load_sweep(store)
     write_tables(sweep)
+    write_figures(sweep)
     return Trials(sweep, result.trials, result.interrupted)

@@ -11,11 +11,9 @@ from ray import tune
 from ray.tune.search.sample import Domain
 
 import dipray
-from dipray.baselines import baselines
 from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import (
-    BASELINES,
     CONFIG,
     FAILED,
     INTERRUPTED,
@@ -25,11 +23,10 @@ from dipray.folder import (
     is_finished,
     problem_said,
     read_outcome,
-    safe_name,
 )
-from dipray.images import encode_png
 from dipray.problem import Problem
-from dipray.recorder import describe_problem, one_line, record_failure
+from dipray.problem_folder import write_problem
+from dipray.recorder import one_line, record_failure
 from dipray.store import Store
 from dipray.sweep.search import Picture
 from dipray.sweep.space import Space
@@ -95,23 +92,7 @@ def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence
                     "folder for this sweep"
                 )
             continue
-        folder.write("measurement.png", encode_png(problem.y, bits=problem.bits))
-        if problem.reference is not None:
-            folder.write("reference.png", encode_png(problem.reference, bits=problem.bits))
-        rows = []
-        for baseline in baselines(problem):
-            file = f"{safe_name(baseline.method)}.png"
-            folder.write(file, encode_png(baseline.picture, bits=problem.bits))
-            rows.append(
-                {
-                    "method": baseline.method,
-                    "psnr": baseline.psnr,
-                    "seconds": baseline.seconds,
-                    "picture": file,
-                }
-            )
-        folder.write_json(BASELINES, rows)
-        folder.write_json(PROBLEM, describe_problem(problem))
+        write_problem(folder, problem)
 
 
 def description(

@@ -1,0 +1,40 @@
+"""The figures that every run leaves, a folder for each of its pictures."""
+
+from analysis.gallery import draw_gallery, gallery_data
+from analysis.palette import merit
+from analysis.plots import draw_curves, draw_psnr_against_tv, save_figure
+from analysis.sweep import Sweep
+from dipray.errors import FolderError
+from dipray.folder import FIGURES, safe_name
+
+
+def write_figures(sweep: Sweep, *, metric: str | None = None) -> list[str]:
+    """Write curves, PSNR against TV, and pictures side by side; returns the files, by problem.
+
+    metric: what the best trial of the pictures is chosen by; None: psnr_ema_peak, or loss_final
+    without the truth. Problems of which no trial has begun are left out. Raises FolderError.
+    """
+    files = []
+    trials = sweep.trials
+    for problem in dict.fromkeys(trials["problem"]):
+        ours = trials[(trials["problem"] == problem) & trials["loss_final"].notna()]
+        if ours.empty:
+            continue
+        has_truth = merit(ours) == "psnr_peak"
+        place = f"{FIGURES}/{safe_name(problem)}"
+        chosen = {"problem": problem, "trials": list(ours.index)}
+        for column in ("psnr_ema", "psnr", "loss", "tv") if has_truth else ("loss", "tv"):
+            save_figure(draw_curves(sweep, column, **chosen), sweep.store, f"{place}/{column}.png")
+            files.append(f"{place}/{column}.png")
+        if has_truth:
+            figure = draw_psnr_against_tv(sweep, averaged=True, **chosen)
+            save_figure(figure, sweep.store, f"{place}/psnr_against_tv.png")
+            files.append(f"{place}/psnr_against_tv.png")
+        best_by = metric or ("psnr_ema_peak" if has_truth else "loss_final")
+        try:
+            panels = gallery_data(sweep, problem, metric=best_by)
+        except FolderError:  # a trial that was ended from outside may have no pictures
+            continue
+        save_figure(draw_gallery(panels), sweep.store, f"{place}/pictures.png")
+        files.append(f"{place}/pictures.png")
+    return files

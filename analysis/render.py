@@ -19,6 +19,7 @@ _HEADINGS = {
     "iteration_ema_peak": "at",
 }
 _MISSING = "–"
+_PSNR = ("psnr", "iteration")  # and where it was best
 
 
 def leaderboard_table(frame: pd.DataFrame) -> Table:
@@ -37,7 +38,9 @@ def leaderboard_table(frame: pd.DataFrame) -> Table:
 
 def _of_problem(problem: str, rows: pd.DataFrame) -> Table:
     settings = [name for name in rows.columns if name in SETTINGS]
-    numbers = [name for name in rows.columns if name in SHOWN or name.endswith("_final")]
+    shown = [name for name in rows.columns if name in SHOWN or name.endswith("_final")]
+    # without the truth there is no PSNR
+    numbers = [name for name in shown if not name.startswith(_PSNR) or rows[name].notna().any()]
     table = Table(
         title=Text(problem, style="bold"),
         title_justify="left",

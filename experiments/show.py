@@ -20,6 +20,11 @@ def show(sweep: Sweep, console: Console, *, metric: str | None = None, top: int 
     if metric == "loss" or (metric.startswith("psnr") and sweep.trials[metric].isna().all()):
         metric = "loss_final"  # there is no truth to compare with
     console.print(leaderboard_table(leaderboard(sweep, metric=metric, top=top)))
+    if metric == "loss_final" and sweep.trials["psnr_peak"].isna().all():
+        console.print(
+            "the truth is not known: the loss only says how much was fitted, the noise included",
+            highlight=False,
+        )
     saved = iterations_saved(sweep)
     if saved["saved"]:
         console.print(

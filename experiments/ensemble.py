@@ -75,7 +75,7 @@ def run_ensemble(command: EnsembleCommand) -> int:
     lines.say(f"the seeds differ by {spread:.4f} (standard deviation, range 1, mean over pixels)")
     if len(table):
         lines.say(
-            "where they differ more the mean is further from the truth: rank correlation "
+            "rank correlation of this deviation with the mean's true error, over pixels: "
             f"{deviation_tells(ensemble):.2f}"
         )
     for file, what in (

@@ -143,7 +143,10 @@ def test_show_reads_a_single_fit(capsys, clean_file, tmp_path):
     assert "budget 30" in out
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["sweep"], ["show"], ["list"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], *([name] for name in ("fit", "sweep", "ensemble", "lr-bias", "report", "show", "list"))],
+)
 def test_help_is_there(capsys, command):
     code, out, _ = run(capsys, *command, "--help")
     assert code == 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis.effect_plots import draw_effects as draw_effects
     from analysis.effect_plots import draw_importance as draw_importance
     from analysis.effects import interactions as interactions
+    from analysis.figures import write_figures as write_figures
     from analysis.findings import sentences as sentences
     from analysis.gallery import draw_gallery as draw_gallery
     from analysis.gallery import gallery_data as gallery_data
@@ -46,6 +47,7 @@ _HOME = {
     "score_table": "analysis.scores",
     "sentences": "analysis.findings",
     "smoothness_data": "analysis.plots",
+    "write_figures": "analysis.figures",
     "write_table": "analysis.tables",
     "write_tables": "analysis.tables",
 }

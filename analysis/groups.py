@@ -8,7 +8,7 @@ from analysis.trials import SETTINGS
 
 SEEDS = ("seed", "seed_weights", "seed_input", "seed_jitter")
 # how a fit is run and looked at, not what is fitted
-_BYSTANDERS = ("device", "snapshots", "metrics_every")
+BYSTANDERS = ("device", "snapshots", "metrics_every")
 
 
 def groups(trials: pd.DataFrame, free: Iterable[str]) -> list[pd.DataFrame]:
@@ -16,7 +16,7 @@ def groups(trials: pd.DataFrame, free: Iterable[str]) -> list[pd.DataFrame]:
 
     A setting that only says how a fit is run or looked at does not part them.
     """
-    left_free = {*free, *_BYSTANDERS}
+    left_free = {*free, *BYSTANDERS}
     fixed = ["problem", *(name for name in SETTINGS if name not in left_free)]
     keys = pd.Series([repr(row) for row in trials[fixed].itertuples(index=False)], trials.index)
     return [part for _, part in trials.groupby(keys, sort=False)]

@@ -127,6 +127,8 @@ class ShowCommand:
     """column to rank by; None: the one of the sweep"""
     top: int = 20
     """rows a picture"""
+    effects: bool = False
+    """also say which settings change the metric by more than the seeds do"""
 
 
 @dataclass

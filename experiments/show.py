@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from analysis import Sweep, iterations_saved, leaderboard, load_sweep
+from analysis.effects import effects, sentences
 from analysis.render import leaderboard_table
 from experiments.commands import ShowCommand
 
@@ -10,7 +11,11 @@ from experiments.commands import ShowCommand
 def run_show(command: ShowCommand) -> int:
     """Print a leaderboard for each picture, and what could not be read."""
     sweep = load_sweep(command.run)
-    show(sweep, Console(), metric=command.metric, top=command.top)
+    console = Console()
+    show(sweep, console, metric=command.metric, top=command.top)
+    if command.effects:
+        for sentence in sentences(effects(sweep, metric=command.metric)):
+            console.print(sentence, highlight=False, markup=False)
     return 0
 
 

@@ -1,0 +1,178 @@
+"""Which trials of a sweep may be compared, by what, and which of their settings are factors."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.configuration import setting_text, varying_settings
+from analysis.groups import BYSTANDERS, SEEDS
+from analysis.leaderboard import OWN_RULES, ended_by
+from analysis.names import known_names
+from analysis.sweep import Sweep
+from analysis.trials import NUMBERS, SETTINGS
+from dipray.folder import FINISHED
+
+MOST_VALUES = 8  # of a factor whose values are compared one by one
+_SOURCES = ("clean", "gt", "image")  # files that tell pictures apart, whatever their noise
+
+Arm = Mapping[str, int]  # setting -> the key of its value
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """Fits that ended by themselves and have a score, and what tells them apart.
+
+    trials: their rows, with `score`, `picture` (one for all noises of the same file) and `seeding`
+    (a number for each combination of seeds). keys: for each varying setting that is no seed, a
+    whole number for each of its values. factors: setting -> the settings that follow from it, in
+    FitConfig's order. drawn: settings with too many values to compare one by one. notes: what was
+    left out and why, a sentence each.
+    """
+
+    trials: pd.DataFrame
+    keys: pd.DataFrame
+    metric: str
+    factors: dict[str, list[str]]
+    drawn: list[str]
+    notes: list[str]
+
+    @property
+    def settings(self) -> list[str]:
+        """The settings that vary, seeds apart."""
+        return [str(name) for name in self.keys]
+
+    def values(self, factor: str) -> dict[int, str]:
+        """Key -> text of a factor's values, sorted, none first."""
+        first = self.keys[factor].drop_duplicates()
+        found = dict(zip(first, self.trials.loc[first.index, factor], strict=True))
+        ordered = sorted(found, key=lambda key: _sortable(found[key]))
+        texts = {key: setting_text(found[key]) for key in ordered}
+        if len(set(texts.values())) < len(texts):  # three digits do not tell them apart
+            texts = {key: str(found[key]) for key in ordered}
+        return texts
+
+    def members(self, arm: Arm) -> pd.Index:
+        """The trials with these values."""
+        return self.keys.index[(self.keys[list(arm)] == pd.Series(arm)).all(axis=1)]
+
+
+def comparable(
+    sweep: Sweep, *, metric: str | None = None, trials: Iterable[str] | str | None = None
+) -> Comparable:
+    """The comparable ones of `trials` (None: all), by `metric` (None: see `compared_by`).
+
+    A fit that a scheduler ended has had fewer iterations than those that it is to be held against,
+    and one that diverged has no quality: both are counted in the notes, not compared.
+    Raises UnknownNameError for a metric or trial that does not exist.
+    """
+    table = sweep.trials
+    if trials is not None:
+        table = table.loc[known_names("trial", trials, table.index)]
+    metric = compared_by(sweep, table) if metric is None else metric
+    known_names("metric", metric, NUMBERS)
+    table = table.assign(
+        score=table[metric].astype("float64"),
+        picture=_pictures(sweep, table["problem"]),
+        seeding=table.groupby(list(SEEDS), dropna=False).ngroup(),
+    )
+    stopped = table["outcome"] == "STOPPED"
+    by_scheduler = stopped & ~table["stopped_by"].isin(OWN_RULES)
+    ended = (table["outcome"] == "BUDGET") | (stopped & ~by_scheduler)
+    ours = table[ended & table["score"].notna()]
+    diverged = table["outcome"] == "DIVERGED"
+
+    notes = []
+    if by_scheduler.any():
+        names = ", ".join(sorted(set(ended_by(table[by_scheduler]))))
+        notes.append(
+            f"{_fits(by_scheduler.sum(), len(table))} ended early by {names} and left out: their "
+            "budgets are not equal. The others are a selection, the scheduler's."
+        )
+    if diverged.any():
+        values = _diverged_values(table[ended | diverged], diverged)
+        where = f" ({'; '.join(values)})" if values else ""
+        notes.append(f"{_fits(diverged.sum(), len(table))} diverged and have no quality{where}.")
+    unfinished = ~table["outcome"].isin(FINISHED)
+    if unfinished.any():
+        notes.append(f"{_fits(unfinished.sum(), len(table))} not finished, or failed.")
+    without = ended & table["score"].isna()
+    if without.any():
+        notes.append(f"{_fits(without.sum(), len(table))} without a {metric}.")
+
+    keys = _keys(ours)
+    drawn = [str(name) for name in keys if keys[name].nunique() > MOST_VALUES]
+    factors = _fold(keys.drop(columns=drawn), ours)
+    return Comparable(ours, keys, metric, factors, drawn, notes)
+
+
+def compared_by(sweep: Sweep, trials: pd.DataFrame) -> str:
+    """The metric that the sweep asked for if it is a PSNR, else psnr_peak.
+
+    Without the truth it is loss_final, which tells how closely a fit follows its measurement.
+    """
+    asked = str(sweep.asked.get("metric") or "")
+    metric = asked if asked.startswith("psnr") and asked in NUMBERS else "psnr_peak"
+    return metric if trials[metric].notna().any() else "loss_final"
+
+
+def _pictures(sweep: Sweep, problems: pd.Series) -> pd.Series:
+    """The file that each trial's problem was made of, or the problem where none is known."""
+    made = sweep.problems.set_index("name")
+    known = [made[source] for source in _SOURCES if source in made]
+    if not known:
+        return problems
+    files = pd.concat(known, axis=1).bfill(axis=1).iloc[:, 0].dropna().to_dict()
+    return problems.map(lambda problem: str(files.get(problem, problem)))
+
+
+def _keys(trials: pd.DataFrame) -> pd.DataFrame:
+    apart = [name for name in varying_settings(trials) if name not in (*SEEDS, *BYSTANDERS)]
+    keys = {name: pd.factorize(trials[name].map(repr))[0] for name in apart}
+    return pd.DataFrame(keys, index=trials.index, columns=apart)
+
+
+def _fold(keys: pd.DataFrame, trials: pd.DataFrame) -> dict[str, list[str]]:
+    """Each setting with the later ones that follow from it, which are no factors of their own.
+
+    A setting follows from a word if each word has one value of it (features from net), and from
+    a number if they vary in step.
+    """
+    factors: dict[str, list[str]] = {}
+    for name in sorted(map(str, keys), key=SETTINGS.index):
+        for factor, companions in factors.items():
+            follows = (keys.groupby(factor)[name].nunique() == 1).all()
+            in_step = follows and keys[factor].nunique() == keys[name].nunique()
+            if in_step or (follows and trials[factor].dtype in ("str", "bool")):
+                companions.append(name)
+                break
+        else:
+            factors[name] = []
+    return factors
+
+
+def _diverged_values(trials: pd.DataFrame, diverged: pd.Series) -> list[str]:
+    """Values whose fits diverged clearly more often than all did, `optimizer sgd: 2 of 4`."""
+    keys, overall = _keys(trials), diverged.loc[trials.index].mean()
+    said = []
+    for factor in _fold(keys, trials):
+        counts = diverged.loc[trials.index].groupby(keys[factor]).agg(["sum", "size"])
+        shares = counts["sum"] / counts["size"]
+        if len(counts) > MOST_VALUES:
+            continue
+        texts = trials[factor].groupby(keys[factor]).first().map(setting_text)
+        said += [
+            f"{factor} {texts[key]}: {counts['sum'][key]} of {counts['size'][key]}"
+            for key in shares.sort_values(ascending=False, kind="stable").index
+            if shares[key] > 1.5 * overall
+        ]
+    return said
+
+
+def _fits(count: int, total: int) -> str:
+    return f"{count} of {total} fits"
+
+
+def _sortable(value: object) -> tuple[bool, object]:
+    missing = not isinstance(value, tuple) and bool(pd.isna(value))  # type: ignore[call-overload]
+    return (not missing, 0 if missing else value)

@@ -14,17 +14,11 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
-from analysis import (
-    draw_curves,
-    draw_gallery,
-    gallery_data,
-    leaderboard,
-    load_sweep,
-    save_figure,
-    write_tables,
-)
+from analysis import leaderboard, load_sweep, write_figures, write_tables
+from analysis.report import write_report
 from dipray.config import FitConfig
 from dipray.errors import DiprayError
+from dipray.folder import FIGURES
 from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep import SweepConfig, run_sweep
@@ -66,7 +60,6 @@ def main() -> int:
     console = Console()
     store = Store(FOLDER)
     space = SPACES["demo"].grid
-    assert space is not None
     console.print(SPACES["demo"].question)
     result = run_sweep(
         [demo_problem(Path(PICTURES))],
@@ -84,14 +77,13 @@ def main() -> int:
     show(sweep, console)
     best = leaderboard(sweep, metric=SWEEP.metric).dropna(subset="trial").iloc[0]
     store.write("restored.png", sweep.image(best["trial"], "peak_ema"))
-    save_figure(draw_curves(sweep, "psnr_ema"), store, "curves.png")
-    panels = gallery_data(sweep, "astronaut", metric=SWEEP.metric)
-    save_figure(draw_gallery(panels), store, "comparison.png")
+    write_figures(sweep, metric=SWEEP.metric)
+    write_report(sweep)
     console.print(
         f"{result.run} trials run, {result.kept} kept from before\n"
+        f"open in a browser {FOLDER}/report.html\n"
         f"restored picture  {FOLDER}/restored.png\n"
-        f"beside others     {FOLDER}/comparison.png\n"
-        f"curves            {FOLDER}/curves.png\n"
+        f"figures           {FOLDER}/{FIGURES}\n"
         f"tables            {FOLDER}/trials.csv, {FOLDER}/trials.parquet\n"
         f"in pandas         from analysis import load_sweep; load_sweep('{FOLDER}').trials",
         highlight=False,

@@ -27,7 +27,9 @@ def test_the_demo_runs_and_runs_again(monkeypatch, capsys, tmp_path):
     assert "12 trials run, 0 kept" in out
     assert "non-local means" in out and "noisy input" in out
     assert len(load_sweep(tmp_path / "demo").trials) == 12
-    for name in ("restored.png", "comparison.png", "curves.png"):
-        assert read_picture(tmp_path / "demo" / name).pixels.shape[2] >= 128
+    figures = tmp_path / "demo" / "figures" / "astronaut"
+    for file in (tmp_path / "demo" / "restored.png", figures / "pictures.png"):
+        assert read_picture(file).pixels.shape[2] >= 128
+    assert "</html>" in (tmp_path / "demo" / "report.html").read_text()
     assert demo.main() == 0
     assert "0 trials run, 12 kept" in capsys.readouterr().out

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from analysis.plots import save_figure as save_figure
     from analysis.plots import smoothness_data as smoothness_data
     from analysis.render import leaderboard_table as leaderboard_table
+    from analysis.report import report_html as report_html
+    from analysis.report import write_report as write_report
     from analysis.scores import score_table as score_table
     from analysis.tables import write_table as write_table
     from analysis.tables import write_tables as write_tables
@@ -43,11 +45,13 @@ _HOME = {
     "interactions": "analysis.effects",
     "interquartile_mean": "analysis.intervals",
     "leaderboard_table": "analysis.render",
+    "report_html": "analysis.report",
     "save_figure": "analysis.plots",
     "score_table": "analysis.scores",
     "sentences": "analysis.findings",
     "smoothness_data": "analysis.plots",
     "write_figures": "analysis.figures",
+    "write_report": "analysis.report",
     "write_table": "analysis.tables",
     "write_tables": "analysis.tables",
 }

@@ -26,18 +26,27 @@ def setting_text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+# settings whose values say what they are
+_SELF_EXPLAINING = ("net", "optimizer", "activation")
+
+
 def label(row: Mapping[Any, Any] | pd.Series, settings: Iterable[str]) -> str:
     """A trial in words, `skip, features 32, sgd, lr 0.1, momentum 0.9`.
 
-    Names go without saying where the value is a word; what is off by default and off here is left
-    out.
+    Networks, optimizers and activations need no name before them; what is off by default and off
+    here is left out.
     """
     words = []
     for name in settings:
         value = row[name]
-        off = not isinstance(value, tuple) and (pd.isna(value) or not value)
-        if off and not FitConfig.model_fields[name].default:
+        if _is_off(value) and _is_off(FitConfig.model_fields[name].default):
             continue
         text = setting_text(value)
-        words.append(text if isinstance(value, str) else f"{name} {text}")
+        words.append(text if name in _SELF_EXPLAINING else f"{name} {text}")
     return ", ".join(words)
+
+
+def _is_off(value: object) -> bool:
+    if isinstance(value, tuple):
+        return False
+    return bool(pd.isna(value) or not value or value == "none")  # type: ignore[call-overload]

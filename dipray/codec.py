@@ -5,7 +5,7 @@ import io
 import numpy as np
 import png
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 Values = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -15,7 +15,7 @@ _DEPTH_OFFSET = 24  # of the bit depth, in the IHDR chunk that always comes firs
 
 def is_deep_png(data: bytes) -> bool:
     """Whether these are bytes of a PNG with 16 bit a channel."""
-    return data.startswith(PNG_SIGNATURE) and data[_DEPTH_OFFSET] == 16
+    return data.startswith(PNG_SIGNATURE) and data[_DEPTH_OFFSET : _DEPTH_OFFSET + 1] == b"\x10"
 
 
 def decode_deep_png(data: bytes) -> NDArray[np.uint16]:
@@ -29,13 +29,18 @@ def decode_deep_png(data: bytes) -> NDArray[np.uint16]:
 
 
 def decode_png(data: bytes) -> Values:
-    """(H, W, 1 to 4) of a PNG that `encode_png` wrote; raises ValueError, OSError for others."""
-    if is_deep_png(data):
-        return decode_deep_png(data)
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            raise ValueError(f"pixel format {image.mode} is not gray or colour")
-        values = np.asarray(image)
+    """(H, W, 1 to 4) of a PNG that `encode_png` wrote; raises ValueError for others."""
+    try:
+        if is_deep_png(data):
+            return decode_deep_png(data)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            mode, values = image.mode, np.asarray(image)
+    except UnidentifiedImageError:
+        raise ValueError("broken PNG, or none") from None
+    except Exception as error:  # decoders raise png.Error, OSError, SyntaxError, zlib.error, ...
+        raise ValueError(f"broken PNG ({' '.join(str(error).split())})") from None
+    if mode not in ("L", "LA", "RGB", "RGBA"):
+        raise ValueError(f"pixel format {mode} is not gray or colour")
     return values[..., None] if values.ndim == 2 else values
 
 

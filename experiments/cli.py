@@ -4,16 +4,13 @@ Only what parsing needs is imported here, so that --help answers at once.
 """
 
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated
 
 import tyro
 
-from dipray.errors import ConfigError, DiprayError
 from experiments.commands import (
     EnsembleCommand,
     FitCommand,
@@ -23,6 +20,7 @@ from experiments.commands import (
     ShowCommand,
     SweepCommand,
 )
+from experiments.exits import exit_code
 
 Command = (
     Annotated[FitCommand, tyro.conf.subcommand("fit")]
@@ -49,37 +47,22 @@ DESCRIPTION = """Deep Image Prior: restore a picture by fitting an untrained net
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. --debug shows the traceback of an error."""
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
-    # what a batch system sends: end as with Ctrl-C, results written
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    try:
-        command = tyro.cli(
-            Command,
-            prog="dipray",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-        )
-        sys.exit(_run(command))
-    except DiprayError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"dipray: {error}", file=sys.stderr)
-        sys.exit(USAGE if isinstance(error, ConfigError) else FAILED)
-    except BrokenPipeError:
-        # whoever read our output has closed it; Python must not try to flush it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        print("dipray: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    kept = [argument for argument in given if argument != "--debug"]
+    sys.exit(exit_code("dipray", lambda: _run(_parse(kept)), debug=kept != given))
+
+
+def _parse(arguments: Sequence[str]) -> Command:
+    return tyro.cli(
+        Command,
+        prog="dipray",
+        description=DESCRIPTION,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+    )
 
 
 def _run(command: Command) -> int:

@@ -14,16 +14,15 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
-from analysis import leaderboard, load_sweep, write_figures, write_tables
-from analysis.report import write_report
+from analysis import leaderboard, load_sweep, write_figures, write_report, write_tables
 from dipray.config import FitConfig
-from dipray.errors import DiprayError
 from dipray.folder import FIGURES
 from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep import SweepConfig, run_sweep
 from dipray.task_config import TaskConfig
 from dipray.tasks import build_problem
+from experiments.exits import INTERRUPTED, exit_code
 from experiments.live import LiveTable
 from experiments.show import show
 from search_spaces import SPACES
@@ -71,7 +70,7 @@ def main() -> int:
     )
     if result.interrupted:
         console.print(f"{result.interrupted} trials are left; make demo goes on with them")
-        return 130
+        return INTERRUPTED
     sweep = load_sweep(store)
     write_tables(sweep)
     show(sweep, console)
@@ -93,8 +92,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DiprayError as error:
-        print(f"dipray: {error}", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(exit_code("demo", main))

@@ -7,6 +7,7 @@ from dipray.errors import ConfigError
 from dipray.store import Store
 from dipray.sweep import Space, read_grid, run_sweep
 from experiments.commands import SweepCommand
+from experiments.exits import INTERRUPTED
 from experiments.live import LiveTable
 from experiments.problems import name_apart
 from experiments.show import show
@@ -42,7 +43,7 @@ def run_sweep_command(command: SweepCommand) -> int:
         soft_wrap=True,
     )
     if result.interrupted and command.sweep.time_budget_s is None:
-        return 130  # Ctrl-C, which Tune keeps to itself
+        return INTERRUPTED  # Ctrl-C, which Tune keeps to itself
     return 1 if result.run and result.failed == result.run else 0
 
 

@@ -1,8 +1,10 @@
 """The sweep's command line from the outside: its own process, its own Ray, nothing left behind."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -46,3 +48,44 @@ def test_a_sweep_from_the_shell(clean_file, tmp_path):
     shown = dipray("show", folder, "--metric", "psnr_ema_peak", "--top", "2")
     assert shown.returncode == 0
     assert shown.stdout.count("adam") + shown.stdout.count("rmsprop") == 2
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_told_to_end_leaves_whole_folders(clean_file, tmp_path, signal_sent):
+    folder, grid = tmp_path / "sweep", tmp_path / "grid.json"
+    grid.write_text(json.dumps({"seed": [0, 1, 2]}))
+    command = [
+        "sweep", "--clean", clean_file, "--noise-sigma", "25", "--grid", grid, "--depth", "2",
+        "--features", "4", "--iterations", "1000000", "--device", "cpu", "--scheduler", "none",
+        "--save-dir", folder,
+    ]  # fmt: skip
+    running = subprocess.Popen(
+        [sys.executable, "-m", "experiments.cli", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if len(list(folder.glob("trials/*/provenance.json"))) == 2:
+            break
+        time.sleep(0.1)
+    time.sleep(2)
+    running.send_signal(signal_sent)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "3 not finished" in said
+    outcomes = load_sweep(folder).trials["outcome"]
+    assert list(outcomes) == ["INTERRUPTED"] * 2
+    assert (folder / "trials.csv").exists()
+
+
+def test_a_budget_that_ends_before_the_first_report(clean_file, tmp_path):
+    grid = tmp_path / "grid.json"
+    grid.write_text(json.dumps({"seed": [0, 1, 2]}))
+    done = dipray(
+        "sweep", "--clean", clean_file, "--noise-sigma", "25", "--grid", grid, "--depth", "2",
+        "--features", "4", "--iterations", "1000000", "--device", "cpu", "--scheduler", "none",
+        "--report-every", "1000000", "--time-budget-s", "3", "--save-dir", tmp_path / "sweep",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "3 not finished" in done.stdout

@@ -3,7 +3,9 @@
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ def running_ray(address: str | None) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    on_sigterm = signal.getsignal(signal.SIGTERM)  # which Ray replaces
     host, _, port = (address or "").rpartition(":")
     try:
         if host and port.isdigit():
@@ -46,6 +49,9 @@ def running_ray(address: str | None) -> Iterator[None]:
             field="address",
         ) from None
     try:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and callable(on_sigterm):
+            signal.signal(signal.SIGTERM, on_sigterm)
         yield
     finally:
         ray.shutdown()

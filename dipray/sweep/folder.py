@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ray import tune
 from ray.tune.search.sample import Domain
 
 import dipray
@@ -28,7 +27,7 @@ from dipray.problem import Problem
 from dipray.problem_folder import write_problem
 from dipray.recorder import one_line, record_failure
 from dipray.store import Store
-from dipray.sweep.search import Picture
+from dipray.sweep.search import Picture, Planned
 from dipray.sweep.space import Space
 from dipray.sweep_config import SweepConfig
 
@@ -62,18 +61,18 @@ def read_study(store: Store, name: str) -> list[str]:
     return [str(trial) for trial in trials]
 
 
-def settle(trials: Store, result: tune.Result, base: FitConfig) -> str:
+def settle(trials: Store, planned: Planned, base: FitConfig, error: Exception | None) -> str:
     """The outcome of a trial of this call, written for it if its worker could not.
 
     A worker that died leaves none, nor does one that was busy for too long when the sweep ended.
     """
-    settings = dict(result.config or {})
-    folder, problem = trials.child(settings.pop("trial")), settings.pop("problem")
+    folder = trials.child(planned.trial)
     if not folder.exists(OUTCOME):
-        if result.error is not None and not folder.exists(CONFIG):
-            record_failure(folder, base.replace(**settings), problem, reason=one_line(result.error))
-        elif result.error is not None:
-            folder.write_json(OUTCOME, {"outcome": FAILED, "reason": one_line(result.error)})
+        if error is not None and not folder.exists(CONFIG):
+            config = base.replace(**planned.point)
+            record_failure(folder, config, planned.problem, reason=one_line(error))
+        elif error is not None:
+            folder.write_json(OUTCOME, {"outcome": FAILED, "reason": one_line(error)})
         elif folder.exists(CONFIG):
             folder.write_json(OUTCOME, {"outcome": INTERRUPTED})
         else:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import ray
 from ray import tune
@@ -130,7 +131,10 @@ def run_sweep(
     scheduler.write_notes()
     if isinstance(search, OptunaPerPicture):
         store.write_json(study_file(space, base, config), sorted(search.drawn))
-    outcomes = [settle(store.child(TRIALS), results[i], base) for i in range(len(results))]
+    outcomes = []
+    for result in (results[i] for i in range(len(results))):
+        planned = search.given[Path(result.path).name]
+        outcomes.append(settle(store.child(TRIALS), planned, base, result.error))
     return SweepResult(
         store,
         tuple(search.drawn),

@@ -64,20 +64,28 @@ class Planned:
 
 
 class ListSearch(Searcher):
-    """Runs a list of trials in its order, but for those that are known; drawn: all their ids."""
+    """Runs a list of trials in its order, but for those that are known.
+
+    drawn: all their ids. given: those that Tune was given.
+    """
 
     def __init__(self, planned: Iterable[Planned], known: Collection[str] = ()) -> None:
         super().__init__()
         planned = list(planned)
         self.drawn = [each.trial for each in planned]
         self._waiting = [each for each in planned if each.trial not in known]
+        self.given: dict[str, Planned] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
         """The next trial's configuration."""
-        return self._waiting.pop(0).tune_config() if self._waiting else Searcher.FINISHED
+        if not self._waiting:
+            return Searcher.FINISHED
+        planned = self._waiting.pop(0)
+        self.given[planned.trial] = planned
+        return planned.tune_config()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -92,6 +100,7 @@ class OptunaPerPicture(Searcher):
     known: for each picture, trial id -> metric of the trials that are finished already; a study
     that draws one of them is told its metric instead of running it.
     own: those that an earlier call of this search has drawn, which count as samples.
+    given: those that Tune was given.
     Raises ConfigError where a space holds no valid point.
     """
 
@@ -112,7 +121,7 @@ class OptunaPerPicture(Searcher):
         self._define = define
         self._base = base
         self._known = {trial: value for each in known.values() for trial, value in each.items()}
-        self._seen: set[str] = set()
+        self.given: dict[str, Planned] = {}
         self.drawn = {trial for trial in own if trial in self._known}
         self._left = {
             picture: max(0, num_samples - len(self.drawn.intersection(known.get(picture.name, ()))))
@@ -142,7 +151,7 @@ class OptunaPerPicture(Searcher):
             if planned is not None:
                 self._left[picture] -= 1
                 self.drawn.add(planned.trial)
-                self._seen.add(planned.trial)
+                self.given[planned.trial] = planned
                 return planned.tune_config()
         return Searcher.FINISHED
 
@@ -159,7 +168,7 @@ class OptunaPerPicture(Searcher):
                 complaints.append(error)
                 study.tell(asked, state=TrialState.FAIL)
                 continue
-            if planned.trial not in self._seen and planned.trial not in self._known:
+            if planned.trial not in self.given and planned.trial not in self._known:
                 self._asked[trial_id] = (study, asked)
                 return planned
             _tell(study, asked, self._known.get(planned.trial))

@@ -1,9 +1,6 @@
 """Study: a sweep that answers a question; how one is run from the command line."""
 
-import os
 import re
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +11,12 @@ from rich.console import Console
 
 from analysis import load_sweep, write_tables
 from dipray.config import FitConfig
-from dipray.errors import ConfigError, DiprayError
+from dipray.errors import ConfigError
 from dipray.store import Store
 from dipray.sweep import Grid, SweepConfig, SweepResult, run_sweep
 from dipray.sweep.points import expand
 from dipray.sweep_config import Metric
-from experiments.cli import FAILED, INTERRUPTED, USAGE
+from experiments.exits import FAILED, INTERRUPTED, exit_code
 from experiments.live import LiveTable
 from experiments.outcomes import Lines
 from experiments.studies.findings import Findings
@@ -152,13 +149,4 @@ def _conclude(study: Study, flags: StudyFlags, result: SweepResult, lines: Lines
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> int:
     """Run a study as its command line says; the exit code."""
-    # what a batch system sends: end as with Ctrl-C, results written
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        return run_study(study, study.flags(arguments))
-    except DiprayError as error:
-        print(f"{study.name}: {error}", file=sys.stderr)
-        return USAGE if isinstance(error, ConfigError) else FAILED
-    except KeyboardInterrupt:
-        print(f"{study.name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return exit_code(study.name, lambda: run_study(study, study.flags(arguments)))

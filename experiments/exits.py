@@ -1,0 +1,34 @@
+"""How a program ends: exit codes, and one line for what the user can mend."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+from dipray.errors import ConfigError, DiprayError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
+    """What `run` returns, or the code of the error that it raises, said in one line.
+
+    debug: with its traceback. SIGTERM, which a batch system sends, ends it like Ctrl-C, with
+    results written.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        return run()
+    except DiprayError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"{name}: {error}", file=sys.stderr)
+        return USAGE if isinstance(error, ConfigError) else FAILED
+    except BrokenPipeError:
+        # whoever read our output has closed it; Python must not try to flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED

@@ -18,6 +18,7 @@ from dipray.errors import ConfigError, FolderError
 from dipray.folder import FINISHED
 
 TRIMMED = 0.25  # share of the values left out at each end, rounded down to whole members
+_SAME = 1e-12  # below, values differ by rounding alone
 AGGREGATES = ("mean", "median", "trimmed mean")
 
 
@@ -69,15 +70,21 @@ class Ensemble:
 
 
 def seed_groups(sweep: Sweep) -> list[list[str]]:
-    """Finished trials of one problem that differ in their seeds alone, two or more, ids by seed."""
+    """Finished trials of one problem that differ in their seeds alone, two or more, ids by seed.
+
+    Of the same fit twice, such as on two devices, the first counts.
+    """
     trials = sweep.trials
     whole = trials[trials["outcome"].isin([each for each in FINISHED if each != "DIVERGED"])]
-    found = [part.sort_values("seed", kind="stable") for part in groups(whole, SEEDS)]
+    found = [
+        part.drop_duplicates(list(SEEDS)).sort_values("seed", kind="stable")
+        for part in groups(whole, SEEDS)
+    ]
     return [[str(trial) for trial in part.index] for part in found if len(part) > 1]
 
 
 def ensemble_data(sweep: Sweep, trials: Iterable[str], *, picture: str = "ema") -> Ensemble:
-    """The saved pictures of trials of one problem; raises FolderError, UnknownNameError."""
+    """The saved pictures of trials of one problem; raises FolderError, ConfigError."""
     table = sweep.trials
     members = known_names("trial", trials, table.index)
     problems = sorted(set(table.loc[members, "problem"]))
@@ -86,22 +93,37 @@ def ensemble_data(sweep: Sweep, trials: Iterable[str], *, picture: str = "ema") 
             f"an ensemble needs two or more trials of one picture; given: {len(members)} of "
             f"{', '.join(problems) or 'none'}"
         )
-    pictures = [decode(sweep.image(trial, picture)) for trial in members]
+    pictures = [_saved(sweep, trial, picture) for trial in members]
     truth = None
     if bool(sweep.problems.set_index("name").loc[problems[0], "has_reference"]):
-        truth = decode(sweep.problem_image(problems[0], "reference")).pixels
+        reference = sweep.problem_image(problems[0], "reference")
+        truth = _decoded(reference, f"{problems[0]}/reference.png").pixels
     images = np.stack([each.pixels for each in pictures])
     return Ensemble(problems[0], picture, tuple(members), images, truth, pictures[0])
+
+
+def _saved(sweep: Sweep, trial: str, name: str) -> Picture:
+    return _decoded(sweep.image(trial, name), f"{trial}/{name}.png")
+
+
+def _decoded(data: bytes, place: str) -> Picture:
+    try:
+        return decode(data)
+    except ValueError as error:
+        raise FolderError(f"{place}: {error}") from None
 
 
 def deviation_tells(ensemble: Ensemble) -> float:
     """Spearman's rank correlation, over pixels, of `deviation` with the error of the mean.
 
-    1 where the seeds disagree most just where their mean is worst. NaN without the truth.
+    1 where the seeds disagree most just where their mean is worst. NaN without the truth, or if
+    one of the two is the same everywhere.
     """
     if ensemble.truth is None:
         return math.nan
     error = np.square(ensemble.aggregates["mean"] - ensemble.truth).mean(axis=-1)
+    if min(np.ptp(error), np.ptp(ensemble.deviation)) < _SAME:
+        return math.nan
     return float(spearmanr(ensemble.deviation.ravel(), error.ravel()).statistic)
 
 
@@ -121,7 +143,7 @@ def ensemble_table(
             continue
         columns[picture] = ensemble.psnr.set_index("name")["psnr"]
         for trial in others:
-            pixels = decode(sweep.image(trial, picture)).pixels
+            pixels = _saved(sweep, trial, picture).pixels
             columns[picture][trial] = psnr(pixels, ensemble.truth)
     frame = pd.DataFrame(columns).rename_axis("name").reset_index()
     kinds = dict.fromkeys(members, "seed") | dict.fromkeys(AGGREGATES, "aggregate")

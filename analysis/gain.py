@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from analysis.ensemble import Ensemble
 from analysis.pictures import decibels
@@ -20,8 +21,9 @@ def gain_data(ensemble: Ensemble) -> pd.DataFrame:
     first K members, what a user has who runs K seeds; law: MSE_K = m (rho + (1 - rho) / K) in dB.
     attrs: mse (m), rho (the mean correlation of two members' errors) with rho_low and rho_high
     (jackknife over members, 95 %, NaN below 3), limit (dB, the law for endless K).
-    For the mean over all subsets the law is an identity, whatever the members: what was found is
-    rho; what could differ from the law is one subset, such as `first`.
+    For the mean squared error over all subsets the law is an identity, whatever the members (psnr
+    is a mean of dB, a little above it): what was found is rho; what could differ from the law is
+    one subset, such as `first`.
     No rows without the truth.
     """
     columns = ["size", "psnr", "lowest", "highest", "first", "law"]
@@ -58,7 +60,10 @@ def _mse_and_rho(products: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _jackknife(products: NDArray[np.float64], rho: float) -> tuple[float, float]:
-    """Efron and Stein (1981): the spread of rho when one member at a time is left out."""
+    """Efron and Stein (1981): the spread of rho when one member at a time is left out.
+
+    With Student's quantile: the normal one covers 77 to 92 % with 3 to 8 simulated members.
+    """
     count = len(products)
     if count < 3:
         return math.nan, math.nan
@@ -66,7 +71,8 @@ def _jackknife(products: NDArray[np.float64], rho: float) -> tuple[float, float]
         [_mse_and_rho(np.delete(np.delete(products, each, 0), each, 1))[1] for each in range(count)]
     )
     error = math.sqrt((count - 1) / count * float(np.square(without - without.mean()).sum()))
-    return rho - 1.96 * error, rho + 1.96 * error
+    half = float(student.ppf(0.975, count - 1)) * error
+    return rho - half, rho + half
 
 
 def _subsets(count: int, size: int) -> list[list[int]]:

@@ -8,14 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from analysis.matched import COMPARED, By
+from analysis.matched import HEAD, By
 
 EQUAL: dict[By, str] = {
     "loss": "at equal training loss",
     "iteration": "at equal iterations",
     "lr_x_iteration": "at equal lr x iterations",
 }
-LOGARITHMIC = ("tv", "hf_energy", "laplacian")  # compared by ratio, PSNR by difference
+
+_MOST_SHARE = 10  # a share beyond it says no more than that nothing is known
 
 
 def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -26,6 +27,11 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
+def _in_decibels(column: str) -> bool:
+    """Whether a column is compared by its difference; all others are by their ratio."""
+    return column.startswith("psnr")
+
+
 def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A frame of `matched` over its seeds: a row for each problem, learning rate and level.
 
@@ -33,7 +39,7 @@ def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
     each column its mean over those that got there, with `_low` and `_high` (Student's 95 %
     interval over seeds, NaN below two).
     """
-    columns = [name for name in frame.columns if name in COMPARED]
+    columns = [name for name in frame.columns if name not in HEAD]
     rows = []
     for (problem, lr, level), part in frame.groupby(["problem", "lr", "level"], sort=True):
         got_there = part.dropna(subset="iteration")
@@ -63,17 +69,19 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
     the level with, two or more. Rows: problem, level, column, change, low, high, seeds, lrs. The
     change is in dB for a PSNR, and a share (-0.05: five percent less) else; low and high are
     Student's 95 % interval over seeds. Only seeds with the same, greatest set of learning rates
-    count, since a line over others would mean something else.
+    count, since a line over others would mean something else. Fits that diverged do not count: for
+    the sake of their first steps all others would be compared there.
     """
     rows = []
+    frame = frame[frame["outcome"] != "DIVERGED"]
     for (problem, level), part in frame.groupby(["problem", "level"], sort=True):
-        for column in (name for name in frame.columns if name in COMPARED):
+        for column in (name for name in frame.columns if name not in HEAD):
             slopes, lrs = _slopes(part, column)
             if not slopes.size:
                 continue
             low, high = mean_interval(slopes)
             change = float(slopes.mean())
-            if column in LOGARITHMIC:
+            if not _in_decibels(column):
                 change, low, high = (10**each - 1 for each in (change, low, high))
             rows.append((problem, level, column, change, low, high, len(slopes), lrs))
     names = ["problem", "level", "column", "change", "low", "high", "seeds", "lrs"]
@@ -82,7 +90,8 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _slopes(part: pd.DataFrame, column: str) -> tuple[NDArray[np.float64], int]:
     known = part.dropna(subset=[column, "iteration"])
-    by_seed = {seed: rows.sort_values("lr") for seed, rows in known.groupby("seed")}
+    means = known.groupby(["seed", "lr"], as_index=False)[column].mean()
+    by_seed = dict(tuple(means.groupby("seed")))
     sets = {seed: tuple(rows["lr"]) for seed, rows in by_seed.items()}
     most = max(sets.values(), key=len, default=())
     if len(most) < 2:
@@ -91,7 +100,7 @@ def _slopes(part: pd.DataFrame, column: str) -> tuple[NDArray[np.float64], int]:
     for seed, rows in by_seed.items():
         if sets[seed] == most:
             values = rows[column].to_numpy(np.float64)
-            if column in LOGARITHMIC:
+            if not _in_decibels(column):
                 values = np.log10(np.maximum(values, 1e-12))
             slopes.append(float(np.polyfit(np.log10(rows["lr"]), values, 1)[0]))
     return np.array(slopes), len(most)
@@ -100,7 +109,7 @@ def _slopes(part: pd.DataFrame, column: str) -> tuple[NDArray[np.float64], int]:
 def lr_sentences(
     slopes: pd.DataFrame, *, by: By, columns: Sequence[str] = ("tv", "psnr")
 ) -> list[str]:
-    """What the slopes say where the fits are furthest, but most learning rates still get.
+    """What the slopes say where the fits are furthest, but most rates and seeds still get.
 
     A sentence for each problem and column, of slopes of a frame that was matched `by`.
     """
@@ -109,6 +118,7 @@ def lr_sentences(
         if column not in columns:
             continue
         best = part[part["lrs"] == part["lrs"].max()]
+        best = best[best["seeds"] == best["seeds"].max()]
         row = best.loc[best["level"].idxmin() if by == "loss" else best["level"].idxmax()]
         said.append(
             f"{problem}, {EQUAL[by]} ({row['level']:g}, {row['lrs']} learning rates): "
@@ -119,14 +129,15 @@ def lr_sentences(
 
 
 def _change(row: pd.Series, name: str) -> str:
-    if row["column"] in LOGARITHMIC:
-        return f"{row[name]:+.1%}"
-    return f"{row[name]:+.2f} dB"
+    value = float(row[name])
+    if _in_decibels(row["column"]):
+        return f"{value:+.2f} dB"
+    return f"{value:+.1%}" if value < _MOST_SHARE else f"over {_MOST_SHARE:+.0%}"
 
 
 def _verdict(row: pd.Series) -> str:
     if math.isnan(row["low"]):
-        return "; one seed, so its noise is not known"
+        return "; one seed alone, so its noise is not known"
     interval = f" (95 % interval {_change(row, 'low')} to {_change(row, 'high')})"
     if row["low"] <= 0 <= row["high"]:
         return f"{interval}: not shown to differ from none over {row['seeds']} seeds"

@@ -48,7 +48,7 @@ def draw_lr_curves(
 ) -> Figure:
     """A panel a column, a line a learning rate, a band from the lowest to the highest seed."""
     figure = Figure(figsize=(9.5, 2.7 * -(-len(columns) // 2)), layout="constrained")
-    panels = figure.subplots(-(-len(columns) // 2), 2, squeeze=False).flat
+    panels = figure.subplots(-(-len(columns) // 2), 2, squeeze=False).ravel()
     colours = lr_colours(sweep.trials.loc[list(trials), "lr"])
     for axes, column in zip(panels, columns, strict=False):
         data = lr_curve_data(sweep, column, trials=trials)
@@ -60,7 +60,7 @@ def draw_lr_curves(
                 band = path["iteration"], path["lowest"], path["highest"]
                 axes.fill_between(*band, color=colour, alpha=0.2, linewidth=0)
         _dress(axes, column, "iteration")
-    for axes in list(panels):
+    for axes in panels[len(columns) :]:
         axes.set_axis_off()
     _legend(figure, colours)
     return figure

@@ -20,7 +20,9 @@ from dipray.trace import COLUMN_NAMES
 
 By = Literal["loss", "iteration", "lr_x_iteration"]
 COMPARED = ("psnr", "psnr_ema", "tv", "hf_energy", "laplacian")
+HEAD = ("trial", "problem", "lr", "seed", "outcome", "level", "iteration")
 JITTER_WINDOW = 10  # iterations over which a fit with jitter is averaged
+_FAR_APART = 1.5  # times; below, all fits have come about equally far
 
 Values = NDArray[np.float64]
 
@@ -48,30 +50,36 @@ def matched(
     """A row for each trial and level: where the trial first gets there, and what it is like there.
 
     trial, problem, lr, seed, outcome, level, iteration, then `columns`; NaN where a trial never
-    gets there. by: the training loss (its running minimum, falling to the level), the iteration,
-    or the sum of learning rates so far. Values between iterations are interpolated linearly, in
-    the loss's logarithm for loss. With input jitter the loss and the columns of a fit are averaged
-    over the same 10 iterations first. levels: None chooses `num_levels` for each problem, evenly
-    on a log scale, from where every learning rate gets to where only the two furthest get.
+    gets there, or begins beyond it. by: the training loss (falling to the level for the first
+    time), the iteration, or the sum of the learning rates of the steps before it. Values between
+    iterations are interpolated linearly, in the loss's logarithm for loss. With input jitter the
+    loss and the columns of a fit are averaged over the same 10 iterations first. levels: None
+    chooses at most `num_levels` for each problem, evenly on a log scale, from where every fit that
+    did not diverge gets to where only the two furthest learning rates get.
     Raises UnknownNameError, ConfigError.
     """
-    if by not in get_args(By):
-        raise ConfigError(f"by={by!r}: allowed are {', '.join(get_args(By))}", field="by")
+    _check(by, levels, num_levels)
     table = sweep.trials
     if trials is not None:
         table = table.loc[known_names("trial", trials, table.index)]
-    columns = known_names("column", columns, COLUMN_NAMES)
+    columns = [name for name in known_names("column", columns, COLUMN_NAMES) if name not in HEAD]
     traces = sweep.traces(["loss", "lr", *columns], list(table.index))
     jitter = table["input_jitter"]
+    none = traces.iloc[:0]
+    rows_of = {str(trial): rows for trial, rows in traces.groupby("trial", observed=True)}
     paths = {
-        str(trial): _path(rows, columns, window=_window(jitter[trial]), by=by)
-        for trial, rows in traces.groupby("trial", observed=True)
+        str(trial): _path(
+            rows_of.get(str(trial), none), columns, window=_window(jitter[trial]), by=by
+        )
+        for trial in table.index
     }
     frames = []
     for problem, part in table.groupby("problem", sort=False):
-        ours = {str(trial): paths[str(trial)] for trial in part.index if str(trial) in paths}
+        whole = part.index[part["outcome"] != "DIVERGED"]
+        ours = {str(trial): paths[str(trial)] for trial in (whole if len(whole) else part.index)}
         chosen = _levels(ours, part["lr"], by, num_levels) if levels is None else list(levels)
-        for trial, path in ours.items():
+        for trial in map(str, part.index):
+            path = paths[trial]
             row = part.loc[trial]
             frame = _at(path, np.asarray(chosen, np.float64), by)
             frame = frame.assign(
@@ -82,10 +90,20 @@ def matched(
                 outcome=row["outcome"],
             )
             frames.append(frame)
-    order = ["trial", "problem", "lr", "seed", "outcome", "level", "iteration", *columns]
+    order = [*HEAD, *columns]
     if not frames:
         return pd.DataFrame(columns=order)
     return pd.concat(frames, ignore_index=True)[order]
+
+
+def _check(by: By, levels: Sequence[float] | None, num_levels: int) -> None:
+    if by not in get_args(By):
+        raise ConfigError(f"by={by!r}: allowed are {', '.join(get_args(By))}", field="by")
+    for level in levels or ():
+        if not (np.isfinite(level) and level > 0):
+            raise ConfigError(f"level={level!r}: allowed is a number above 0", field="levels")
+    if num_levels < 1:
+        raise ConfigError(f"num_levels={num_levels}: allowed is at least 1", field="num_levels")
 
 
 def path_data(
@@ -103,11 +121,11 @@ def path_data(
     frames = []
     for trial in chosen:
         rows = sweep.traces(["loss", "lr", column], trial)
-        if rows.empty:
-            continue
         path = _path(rows, [column], window=_window(jitter[trial]), by=by)
-        ends = path["x"].min(), path["x"].max()
-        at = np.geomspace(max(ends[0], 1e-12), max(ends[1], 1e-12), points)
+        measured = path.loc[path["x"] > 0, "x"]
+        if measured.empty:
+            continue
+        at = np.geomspace(measured.min(), measured.max(), points)
         frame = _at(path, at, by)[["level", column]].rename(columns={"level": "x"})
         one = table.loc[trial]
         frames.append(frame.assign(trial=trial, lr=one["lr"], seed=one["seed"]).dropna())
@@ -127,11 +145,13 @@ def _path(rows: pd.DataFrame, columns: Sequence[str], *, window: int, by: By) ->
     path = pd.DataFrame({"iteration": rows["iteration"].to_numpy(np.float64)})
     if by == "loss":
         path["x"] = _smooth(rows["loss"].to_numpy(), window)
-    else:
-        path["x"] = path["iteration"] if by == "iteration" else rows["lr"].cumsum().to_numpy()
+    elif by == "iteration":
+        path["x"] = path["iteration"]
+    else:  # a row is the state before its own step, so the first has gone no way yet
+        path["x"] = (rows["lr"].cumsum() - rows["lr"]).to_numpy()
     for name in columns:
         path[name] = _smooth(_filled(rows[name].to_numpy(np.float64)), window)
-    return path
+    return path.iloc[1:] if by == "lr_x_iteration" else path
 
 
 def _filled(values: Values) -> Values:
@@ -147,23 +167,23 @@ def _smooth(values: Values, window: int) -> Values:
 
 
 def _at(path: pd.DataFrame, levels: Values, by: By) -> pd.DataFrame:
-    """The path where it first reaches each level, NaN where it does not."""
-    measured = path["x"].to_numpy()
-    if by == "loss":  # falling: the running minimum, as a rising number
-        measured = -np.log(np.minimum.accumulate(measured))
-        wanted = -np.log(levels)
-    else:
-        wanted = levels
-    after = np.searchsorted(measured, wanted, side="left")  # the first that is there
-    reached = after < len(measured)
+    """The path where it first reaches each level, NaN where it does not or begins beyond it."""
+    frame = pd.DataFrame({"level": levels})
+    names = path.columns.drop("x")
+    if path.empty:
+        return frame.reindex(columns=["level", *names])
+    measured, wanted = path["x"].to_numpy(), levels
+    if by == "loss":  # falling, so upside down
+        tiny = np.finfo(np.float64).tiny
+        measured, wanted = -np.log(np.maximum(measured, tiny)), -np.log(wanted)
+    after = np.searchsorted(np.maximum.accumulate(measured), wanted)  # the first that is there
+    inside = (after < len(measured)) & (wanted >= measured[0])
     after = np.minimum(after, len(measured) - 1)
     before = np.maximum(after - 1, 0)
+    # the values themselves, not the furthest so far, or the columns would not belong to them
     step = measured[after] - measured[before]
     share = np.where(step > 0, (wanted - measured[before]) / np.where(step > 0, step, 1.0), 1.0)
-    # a level above the start is not where the fit has ever been
-    inside = reached & (share >= 0)
-    frame = pd.DataFrame({"level": levels})
-    for name in path.columns.drop("x"):
+    for name in names:
         values = path[name].to_numpy()
         between = values[before] + share * (values[after] - values[before])
         frame[name] = np.where(inside, between, np.nan)
@@ -171,23 +191,27 @@ def _at(path: pd.DataFrame, levels: Values, by: By) -> pd.DataFrame:
 
 
 def _levels(paths: dict[str, pd.DataFrame], lrs: pd.Series, by: By, count: int) -> list[float]:
-    """Levels between the second furthest learning rate and the one that comes least far."""
-    if not paths:
-        return []
-    ends = pd.Series(
-        {trial: path["x"].agg("min" if by == "loss" else "max") for trial, path in paths.items()}
-    )
-    furthest = ends.groupby(lrs.loc[list(ends.index)].to_numpy()).median()
+    """Levels from the fit that comes least far to the second furthest learning rate."""
     falling = by == "loss"
+    ways = {trial: path.loc[path["x"] > 0, "x"] for trial, path in paths.items()}
+    ways = {trial: way for trial, way in ways.items() if len(way)}
+    if not ways:
+        return []
+    ends = pd.Series({trial: way.min() if falling else way.max() for trial, way in ways.items()})
+    furthest = ends.groupby(lrs.loc[list(ends.index)].to_numpy()).median()
     ranked = furthest.sort_values(ascending=falling).to_numpy()  # the furthest first
-    deep, shallow = ranked[min(1, len(ranked) - 1)], ranked[-1]
-    if max(deep, shallow) < 1.5 * min(deep, shallow):  # all come equally far: look back
-        starts = [path["x"].iloc[0] for path in paths.values()]
-        shallow = np.sqrt(deep * float(np.median(starts))) if falling else deep / 2 ** (count - 1)
+    deep = ranked[min(1, len(ranked) - 1)]
+    shallow = ends.max() if falling else ends.min()
+    if max(deep, shallow) < _FAR_APART * min(deep, shallow):  # look back
+        starts = [way.iloc[0] for way in ways.values()]
+        if falling:
+            shallow = max(np.sqrt(deep * min(starts)), deep)
+        else:
+            shallow = min(max(deep / 2 ** (count - 1), *starts), deep)
     chosen = np.geomspace(shallow, deep, count)
     if by == "iteration":
         return [float(each) for each in np.unique(np.floor(chosen))]
-    return [_rounded(each, up=falling) for each in chosen]
+    return list(dict.fromkeys(_rounded(each, up=falling) for each in chosen))
 
 
 def _rounded(value: float, *, up: bool) -> float:

@@ -24,7 +24,7 @@ class Picture:
 
 
 def decode(data: bytes) -> Picture:
-    """A picture from PNG bytes; raises ValueError or OSError for what is no picture of ours."""
+    """A picture from PNG bytes; raises ValueError for what is no picture of ours."""
     values = codec.decode_png(data)
     bits = 8 * values.dtype.itemsize
     planes = values.astype(np.float64) / (2**bits - 1)

@@ -17,6 +17,7 @@ from dipray.errors import ConfigError
 from dipray.folder import safe_name
 from dipray.store import Store
 from experiments.commands import EnsembleCommand
+from experiments.exits import INTERRUPTED
 from experiments.outcomes import Lines, explain_missing
 from experiments.trials import run_trials
 
@@ -51,10 +52,10 @@ def run_ensemble(command: EnsembleCommand) -> int:
     seeds = trials.asked[: command.seeds]
     members = trials.with_outcome(seeds, "BUDGET", "STOPPED")
     controls = trials.with_outcome(trials.asked[command.seeds :], "BUDGET", "STOPPED")
-    explain_missing(lines, trials.sweep, seeds, members)
+    explain_missing(lines, trials.sweep, trials.asked, [*members, *controls])
     if trials.interrupted:
         lines.say(f"{trials.interrupted} fits are not finished; the same command goes on")
-        return 130
+        return INTERRUPTED
     if len(members) < 2:
         lines.say(f"{len(members)} of {command.seeds} seeds came to an end: nothing to average")
         return 1
@@ -62,6 +63,7 @@ def run_ensemble(command: EnsembleCommand) -> int:
     picture = "ema" if base.ema_decay else "final"
     ensemble = ensemble_data(trials.sweep, members, picture=picture)
     chosen = "trimmed mean" if command.aggregate == "trimmed" else command.aggregate
+    store.remove(FOLDER)  # what an earlier call made of other trials
     store.write("restored.png", encode(ensemble.sample.with_pixels(ensemble.aggregates[chosen])))
     _save_pictures(store, trials.sweep, members)
     table = ensemble_table(trials.sweep, members, control=control)
@@ -112,8 +114,8 @@ def _report_quality(
     interval = "" if math.isnan(low) else f" ({low:.2f} to {high:.2f})"
     gained = gain["law"].iloc[-1] - gain["law"].iloc[0]
     lines.say(
-        f"averaging {len(ensemble.members)} gains {gained:.2f} dB; errors of two seeds "
-        f"correlate by {rho:.2f}{interval}, so endless seeds would come to "
+        f"averaging {len(ensemble.members)} gains {gained:.2f} dB ({TITLES[ensemble.picture]}); "
+        f"errors of two seeds correlate by {rho:.2f}{interval}, so endless seeds would come to "
         f"{gain.attrs['limit']:.2f} dB"
     )
     if has_control:
@@ -135,7 +137,7 @@ def _quality_table(table: pd.DataFrame) -> Table:
     for name in pictures:
         shown.add_column(TITLES[name], justify="right")
     seeds = table[table["kind"] == "seed"]
-    shown.add_row("one seed", *(_mean_and_spread(seeds[name]) for name in pictures))
+    shown.add_row("one seed ± sd", *(_mean_and_spread(seeds[name]) for name in pictures))
     for aggregate in AGGREGATES:
         row = table[table["name"] == aggregate].iloc[0]
         shown.add_row(

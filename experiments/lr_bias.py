@@ -17,6 +17,7 @@ from dipray.errors import ConfigError
 from dipray.folder import safe_name
 from dipray.store import Store
 from experiments.commands import LrBiasCommand
+from experiments.exits import INTERRUPTED
 from experiments.outcomes import Lines
 from experiments.trials import run_trials
 
@@ -41,7 +42,7 @@ def run_lr_bias(command: LrBiasCommand) -> int:
     )
     if trials.interrupted:
         lines.say(f"{trials.interrupted} fits are not finished; the same command goes on")
-        return 130
+        return INTERRUPTED
     ran = trials.with_outcome(trials.asked, "BUDGET", "STOPPED", "DIVERGED")
     failed = trials.with_outcome(trials.asked, "FAILED")
     for trial in failed:
@@ -56,6 +57,8 @@ def run_lr_bias(command: LrBiasCommand) -> int:
 
 
 def _check(command: LrBiasCommand) -> None:
+    for lr in command.lrs:
+        command.config.replace(lr=lr)  # which says what is allowed
     given = ", ".join(f"{lr:g}" for lr in command.lrs)
     if len(set(command.lrs)) < 2 or len(set(command.lrs)) < len(command.lrs):
         raise ConfigError(f"lrs={given}: give two or more different learning rates", field="lrs")
@@ -70,15 +73,21 @@ def _check(command: LrBiasCommand) -> None:
 
 def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) -> None:
     """Tables and plots of trials that differ in learning rate and seed alone; what they say."""
+    _say_diverged(lines, sweep.trials.loc[trials])
     columns = [name for name in CURVES if sweep.traces(name, trials)[name].notna().any()]
     compared = [name for name in columns if name != "loss"]
     said: list[str] = []
+    store.remove(FOLDER)  # what an earlier call made of other trials
     for by in get_args(By):
         frame = matched(sweep, by=by, trials=trials, columns=compared)
         table, slopes = lr_table(frame), lr_slopes(frame)
         write_table(store, f"{FOLDER}/at_equal_{by}", table)
         write_table(store, f"{FOLDER}/slopes_at_equal_{by}", slopes)
-        lines.console.print(_table(table, by, deepest=_level_of_most(table, by)))
+        deepest = _level_of_most(table, by)
+        if math.isnan(deepest):
+            lines.say(f"{EQUAL[by]}: nothing to compare, no fit came that far")
+        else:
+            lines.console.print(_table(table, by, deepest=deepest))
         said += lr_sentences(slopes, by=by, columns=[n for n in ("tv", "psnr") if n in compared])
     save_figure(
         draw_lr_curves(sweep, trials=trials, columns=columns), store, f"{FOLDER}/curves.png"
@@ -90,29 +99,42 @@ def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) 
         lines.say(sentence)
 
 
+def _say_diverged(lines: Lines, trials: pd.DataFrame) -> None:
+    for lr, part in trials.groupby("lr"):
+        diverged = int((part["outcome"] == "DIVERGED").sum())
+        if diverged:
+            lines.say(f"diverged: {diverged} of {len(part)} fits with lr {lr:g}")
+
+
 def _level_of_most(table: pd.DataFrame, by: By) -> float:
-    """The furthest level that the most learning rates reach."""
-    reached = table[table["reached"] > 0].groupby("level")["lr"].nunique()
-    if reached.empty:
+    """The furthest level that the most learning rates reach, and of those the most fits.
+
+    Those that always diverge do not count, unless there are no others.
+    """
+    there = table[table["reached"] > 0]
+    lasting = there[there["diverged"] < there["trials"]]
+    there = lasting if len(lasting) else there
+    if there.empty:
         return math.nan
-    most = reached[reached == reached.max()].index
+    lrs = there.groupby("level")["lr"].nunique()
+    fits = there.groupby("level")["reached"].sum()[lrs == lrs.max()]
+    most = fits[fits == fits.max()].index
     return float(most.min() if by == "loss" else most.max())
 
 
 def _table(table: pd.DataFrame, by: By, *, deepest: float) -> Table:
     """The learning rates at one level."""
-    shown = Table(
-        title=f"{EQUAL[by]}: {deepest:g}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    title = f"{EQUAL[by]}: {deepest:g}"
+    if (table["reached"] > 1).any():
+        title += " (± half of the 95 % interval over seeds)"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = {name: title for name, title in NUMBERS.items() if name in table}
-    for title in ("lr", "fits", "there", "iteration", *numbers.values()):
+    for title in ("lr", "there", "at", *numbers.values()):
         shown.add_column(title, justify="right")
     for _, row in table[table["level"] == deepest].iterrows():
-        diverged = f", {row['diverged']} diverged" if row["diverged"] else ""
         shown.add_row(
             f"{row['lr']:g}",
-            str(row["trials"]),
-            f"{row['reached']}{diverged}",
+            f"{row['reached']} of {row['trials']}",
             "–" if math.isnan(row["iteration"]) else f"{row['iteration']:,.0f}",
             *(_number(row, name) for name in numbers),
         )
@@ -123,5 +145,7 @@ def _number(row: pd.Series, name: str) -> str:
     if math.isnan(row[name]):
         return "–"
     digits = ".2f" if name == "psnr" else ".4f"
+    if name not in ("psnr", "tv"):
+        return f"{row[name]:{digits}}"  # the others are in the files
     half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
     return f"{row[name]:{digits}}" + ("" if math.isnan(half) else f" ± {half:{digits}}")

@@ -21,7 +21,7 @@ class Lines:
 
 
 def explain_missing(lines: Lines, sweep: Sweep, asked: Iterable[str], there: Iterable[str]) -> None:
-    """A line for each of the trials asked for that is not there, with its learning rate and end."""
+    """A line for each of the trials asked for that is not there, with its settings and end."""
     have = set(there)
     table = sweep.trials
     endings = ended_by(table)
@@ -32,4 +32,7 @@ def explain_missing(lines: Lines, sweep: Sweep, asked: Iterable[str], there: Ite
             lines.say(f"left out: {trial}, not begun")
             continue
         row = table.loc[trial]
-        lines.say(f"left out: seed {row['seed']}, lr {row['lr']:g}: {endings[trial]}")
+        lines.say(
+            f"left out: seed {row['seed']}, lr {row['lr']:g}, {row['iterations']:,} iterations: "
+            f"{endings[trial]}"
+        )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
+from analysis.intervals import mean_interval
 from analysis.matched import HEAD, By
 
 EQUAL: dict[By, str] = {
@@ -17,14 +17,6 @@ EQUAL: dict[By, str] = {
 }
 
 _MOST_SHARE = 10  # a share beyond it says no more than that nothing is known
-
-
-def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Student's 95 % interval of a mean; NaN for fewer than two values."""
-    if len(values) < 2:
-        return math.nan, math.nan
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _in_decibels(column: str) -> bool:
@@ -54,8 +46,8 @@ def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
         }
         for name in columns:
             values = got_there[name].dropna().to_numpy(np.float64)
-            row[name] = values.mean() if values.size else math.nan
-            row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values)
+            found = (math.nan,) * 3 if not values.size else mean_interval(values)[:3]
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
         rows.append(row)
     shown = [each for name in columns for each in (name, f"{name}_low", f"{name}_high")]
     head = ["problem", "lr", "level", "trials", "diverged", "reached", "iteration"]
@@ -79,8 +71,7 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
             slopes, lrs = _slopes(part, column)
             if not slopes.size:
                 continue
-            low, high = mean_interval(slopes)
-            change = float(slopes.mean())
+            change, low, high, _ = mean_interval(slopes)
             if not _in_decibels(column):
                 change, low, high = (10**each - 1 for each in (change, low, high))
             rows.append((problem, level, column, change, low, high, len(slopes), lrs))
@@ -126,6 +117,37 @@ def lr_sentences(
             f"{_verdict(row)}"
         )
     return said
+
+
+def level_sentences(slopes: pd.DataFrame, *, by: By, columns: Sequence[str]) -> list[str]:
+    """What the slopes say over all levels, a sentence for each problem and column.
+
+    Many levels are many chances to see a difference that is none, so they are counted.
+    """
+    said = []
+    for (problem, column), part in slopes.groupby(["problem", "column"], sort=False):
+        known = part.dropna(subset="low")
+        if column not in columns or known.empty:
+            continue
+        ends = [
+            _change(known.loc[known["change"].agg(end)], "change") for end in ("idxmin", "idxmax")
+        ]
+        shown = int(((known["low"] > 0) | (known["high"] < 0)).sum())
+        said.append(
+            f"{problem}, {EQUAL[by]}: over {len(known)} "
+            f"level{'s'[: len(known) > 1]} a tenfold learning rate changes "
+            f"{column} by {ends[0]} to {ends[1]}; no change is outside the 95 % interval at "
+            f"{shown} of them"
+        )
+    return said
+
+
+def change_text(row: pd.Series) -> str:
+    """A slope with its interval, without the unit of dB: +1.4% (+0.2% to +2.5%)."""
+    change, low, high = (
+        _change(row, name).removesuffix(" dB") for name in ("change", "low", "high")
+    )
+    return change if math.isnan(row["low"]) else f"{change} ({low} to {high})"
 
 
 def _change(row: pd.Series, name: str) -> str:

@@ -55,7 +55,7 @@ def run_ensemble(command: EnsembleCommand) -> int:
     explain_missing(lines, trials.sweep, trials.asked, [*members, *controls])
     if trials.interrupted:
         lines.say(f"{trials.interrupted} fits are not finished; the same command goes on")
-        return INTERRUPTED
+        return 0 if command.resources.time_budget_s else INTERRUPTED
     if len(members) < 2:
         lines.say(f"{len(members)} of {command.seeds} seeds came to an end: nothing to average")
         return 1

@@ -1,6 +1,7 @@
 """`dipray lr-bias`: one picture, several learning rates, compared where they are equally far."""
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
@@ -9,7 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Sweep, save_figure, write_table
-from analysis.lr_bias import EQUAL, lr_sentences, lr_slopes, lr_table
+from analysis.lr_bias import (
+    EQUAL,
+    change_text,
+    level_sentences,
+    lr_sentences,
+    lr_slopes,
+    lr_table,
+)
 from analysis.lr_plots import CURVES, draw_at_equal, draw_lr_curves
 from analysis.matched import By, matched
 from dipray.config import FitConfig
@@ -42,7 +50,7 @@ def run_lr_bias(command: LrBiasCommand) -> int:
     )
     if trials.interrupted:
         lines.say(f"{trials.interrupted} fits are not finished; the same command goes on")
-        return INTERRUPTED
+        return 0 if command.resources.time_budget_s else INTERRUPTED
     ran = trials.with_outcome(trials.asked, "BUDGET", "STOPPED", "DIVERGED")
     failed = trials.with_outcome(trials.asked, "FAILED")
     for trial in failed:
@@ -88,7 +96,12 @@ def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) 
             lines.say(f"{EQUAL[by]}: nothing to compare, no fit came that far")
         else:
             lines.console.print(_table(table, by, deepest=deepest))
-        said += lr_sentences(slopes, by=by, columns=[n for n in ("tv", "psnr") if n in compared])
+        named = [name for name in ("psnr", "tv") if name in compared]
+        if by == "loss":
+            lines.console.print(_slope_table(slopes, named))
+            said += level_sentences(slopes, by=by, columns=named)
+        else:
+            said += lr_sentences(slopes, by=by, columns=named)
     save_figure(
         draw_lr_curves(sweep, trials=trials, columns=columns), store, f"{FOLDER}/curves.png"
     )
@@ -138,6 +151,22 @@ def _table(table: pd.DataFrame, by: By, *, deepest: float) -> Table:
             "–" if math.isnan(row["iteration"]) else f"{row['iteration']:,.0f}",
             *(_number(row, name) for name in numbers),
         )
+    return shown
+
+
+def _slope_table(slopes: pd.DataFrame, columns: Sequence[str]) -> Table:
+    """What a tenfold learning rate changes at each level of equal loss."""
+    title = "at equal training loss, change for a tenfold learning rate (95 % interval)"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("loss", "rates", "seeds", *(NUMBERS[name] for name in columns)):
+        shown.add_column(heading, justify="right")
+    for level, part in slopes.groupby("level"):
+        cells = []
+        for name in columns:
+            ours = part[part["column"] == name]
+            cells.append(change_text(ours.iloc[0]) if len(ours) else "–")
+        rates, seeds = part.iloc[0][["lrs", "seeds"]]
+        shown.add_row(f"{level:g}", str(rates), str(seeds), *cells)
     return shown
 
 

@@ -9,7 +9,14 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from analysis import load_sweep
-from analysis.lr_bias import EQUAL, lr_sentences, lr_slopes, lr_table, mean_interval
+from analysis.lr_bias import (
+    EQUAL,
+    change_text,
+    level_sentences,
+    lr_sentences,
+    lr_slopes,
+    lr_table,
+)
 from analysis.matched import COMPARED, HEAD, JITTER_WINDOW, lr_groups, matched, path_data
 from analysis.names import UnknownNameError
 from dipray.errors import ConfigError
@@ -443,11 +450,6 @@ def test_the_table_is_students_interval_over_seeds(tmp_path):
     assert set(table["reached"]) == {0, 4}
 
 
-def test_a_single_value_has_no_interval():
-    assert all(map(math.isnan, mean_interval(np.array([1.0]))))
-    assert mean_interval(np.array([2.0, 2.0, 2.0])) == (2.0, 2.0)
-
-
 @pytest.mark.parametrize("draw", range(3))
 @pytest.mark.parametrize(("gain", "share"), [(0.5, -0.2), (-0.3, 0.1)])
 def test_a_true_effect_is_found_with_its_size_and_sign(tmp_path, gain, share, draw):
@@ -622,3 +624,31 @@ def test_lr_groups_differ_in_learning_rate_and_seed_alone(tmp_path):
         ("skip", [(0.1, 0), (1.0, 0), (1.0, 1)]),
         ("unet", [(1.0, 0), (2.0, 0)]),
     ]
+
+
+SLOPES = pd.DataFrame(
+    [
+        ("cat", 0.01, "tv", 0.014, 0.002, 0.025, 3, 4),
+        ("cat", 0.02, "tv", -0.02, -0.05, 0.01, 3, 4),
+        ("cat", 0.01, "psnr", -0.29, -0.63, 0.06, 3, 4),
+        ("cat", 0.02, "psnr", 0.5, math.nan, math.nan, 1, 4),
+    ],
+    columns=["problem", "level", "column", "change", "low", "high", "seeds", "lrs"],
+)
+
+
+def test_all_levels_in_a_sentence():
+    said = level_sentences(SLOPES, by="loss", columns=["tv", "psnr"])
+    assert said == [
+        "cat, at equal training loss: over 2 levels a tenfold learning rate changes tv by -2.0% to "
+        "+1.4%; no change is outside the 95 % interval at 1 of them",
+        "cat, at equal training loss: over 1 level a tenfold learning rate changes psnr by "
+        "-0.29 dB to -0.29 dB; no change is outside the 95 % interval at 0 of them",
+    ]
+    assert level_sentences(SLOPES, by="loss", columns=["laplacian"]) == []
+
+
+def test_a_slope_in_a_table():
+    texts = [change_text(row) for _, row in SLOPES.iterrows()]
+    assert texts[0] == "+1.4% (+0.2% to +2.5%)"
+    assert texts[2:] == ["-0.29 (-0.63 to +0.06)", "+0.50"]

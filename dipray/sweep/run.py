@@ -158,8 +158,8 @@ def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
         if problem.reference is None and config.needs_reference:
             raise ConfigError(
                 f"metric={config.metric!r}: needs the truth of {problem.name}; give it (--gt), or "
-                "leave out --scheduler and --metric with a grid or random search, or write "
-                "--metric loss",
+                "leave out --scheduler, --metric, --grace-period and --reduction-factor with a "
+                "grid or random search, or write --metric loss",
                 field="metric",
             )
     return [Picture.of(problem) for problem in problems]

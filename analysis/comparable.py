@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.configuration import setting_text, varying_settings
-from analysis.groups import BYSTANDERS, SEEDS
-from analysis.leaderboard import OWN_RULES, ended_by
+from analysis.endings import by_scheduler, ended_by, ended_by_itself
+from analysis.groups import BYSTANDERS, SEEDS, groups
+from analysis.leaderboard import ranking_metric
 from analysis.names import known_names
 from analysis.sweep import Sweep
 from analysis.trials import NUMBERS, SETTINGS
@@ -26,8 +27,8 @@ class Comparable:
     trials: their rows, with `score`, `picture` (one for all noises of the same file) and `seeding`
     (a number for each combination of seeds). keys: for each varying setting that is no seed, a
     whole number for each of its values. factors: setting -> the settings that follow from it, in
-    FitConfig's order. drawn: settings with too many values to compare one by one. notes: what was
-    left out and why, a sentence each.
+    FitConfig's order. drawn: settings with too many values to compare one by one. diverged: the
+    rows of fits that did, which have no quality. notes: what was left out and why, a sentence each.
     """
 
     trials: pd.DataFrame
@@ -35,6 +36,7 @@ class Comparable:
     metric: str
     factors: dict[str, list[str]]
     drawn: list[str]
+    diverged: pd.DataFrame
     notes: list[str]
 
     @property
@@ -63,7 +65,8 @@ def comparable(
     """The comparable ones of `trials` (None: all), by `metric` (None: see `compared_by`).
 
     A fit that a scheduler ended has had fewer iterations than those that it is to be held against,
-    and one that diverged has no quality: both are counted in the notes, not compared.
+    and one that diverged has no quality: both are counted in the notes, not compared. A fit that
+    was run again on another device, or looked at otherwise, is the same fit: it counts once.
     Raises UnknownNameError for a metric or trial that does not exist.
     """
     table = sweep.trials
@@ -71,22 +74,27 @@ def comparable(
         table = table.loc[known_names("trial", trials, table.index)]
     metric = compared_by(sweep, table) if metric is None else metric
     known_names("metric", metric, NUMBERS)
+    whole = len(table)
+    table = _once(table)
     table = table.assign(
         score=table[metric].astype("float64"),
         picture=_pictures(sweep, table["problem"]),
         seeding=table.groupby(list(SEEDS), dropna=False).ngroup(),
     )
-    stopped = table["outcome"] == "STOPPED"
-    by_scheduler = stopped & ~table["stopped_by"].isin(OWN_RULES)
-    ended = (table["outcome"] == "BUDGET") | (stopped & ~by_scheduler)
+    early, ended = by_scheduler(table), ended_by_itself(table)
     ours = table[ended & table["score"].notna()]
     diverged = table["outcome"] == "DIVERGED"
 
     notes = []
-    if by_scheduler.any():
-        names = ", ".join(sorted(set(ended_by(table[by_scheduler]))))
+    if len(table) < whole:
         notes.append(
-            f"{_fits(by_scheduler.sum(), len(table))} ended early by {names} and left out: their "
+            f"{_fits(whole - len(table), whole)} repeat another of the same settings and seeds, "
+            f"but for {_words(BYSTANDERS)}: they count once."
+        )
+    if early.any():
+        names = ", ".join(sorted(set(ended_by(table[early]))))
+        notes.append(
+            f"{_fits(early.sum(), len(table))} ended early by {names} and left out: their "
             "budgets are not equal. The others are a selection, the scheduler's."
         )
     if diverged.any():
@@ -103,17 +111,24 @@ def comparable(
     keys = _keys(ours)
     drawn = [str(name) for name in keys if keys[name].nunique() > MOST_VALUES]
     factors = _fold(keys.drop(columns=drawn), ours)
-    return Comparable(ours, keys, metric, factors, drawn, notes)
+    return Comparable(ours, keys, metric, factors, drawn, table[diverged], notes)
 
 
 def compared_by(sweep: Sweep, trials: pd.DataFrame) -> str:
-    """The metric that the sweep asked for if it is a PSNR, else psnr_peak.
+    """What trials are ranked by, but psnr_peak instead of the loss where the truth is known.
 
-    Without the truth it is loss_final, which tells how closely a fit follows its measurement.
+    A sweep may have to go by the loss, which tells how closely a fit follows its measurement, noise
+    included; what a setting is good for is told by the picture.
     """
-    asked = str(sweep.asked.get("metric") or "")
-    metric = asked if asked.startswith("psnr") and asked in NUMBERS else "psnr_peak"
-    return metric if trials[metric].notna().any() else "loss_final"
+    ranked = ranking_metric(sweep, trials=trials)
+    return ranking_metric(sweep, "psnr_peak", trials=trials) if ranked == "loss_final" else ranked
+
+
+def _once(trials: pd.DataFrame) -> pd.DataFrame:
+    """Of trials alike but for BYSTANDERS the first that came to an end, or the first."""
+    came = ended_by_itself(trials) | (trials["outcome"] == "DIVERGED")
+    kept = {rows.index[came[rows.index].argmax()] for rows in groups(trials, ())}
+    return trials[trials.index.isin(kept)]
 
 
 def _pictures(sweep: Sweep, problems: pd.Series) -> pd.Series:
@@ -171,6 +186,11 @@ def _diverged_values(trials: pd.DataFrame, diverged: pd.Series) -> list[str]:
 
 def _fits(count: int, total: int) -> str:
     return f"{count} of {total} fits"
+
+
+def _words(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
 
 
 def _sortable(value: object) -> tuple[bool, object]:

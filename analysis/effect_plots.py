@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from analysis.findings import unit_of
 from analysis.importance import PICTURE
 from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
+from analysis.verdicts import LARGER, NOT_SHOWN, ONE_SEED, SMALLER
 
 _WIDTH = 7.5  # inches
 _LINE, _FRAME = 0.28, 0.45  # inches: a row, and what a panel adds to its rows
@@ -44,9 +45,9 @@ def draw_effects(effects: pd.DataFrame, *, most: int = 8) -> Figure:
     told = effects["p"].notna().any()
     figure.suptitle(
         f"first value minus second; bars: {100 * effects.attrs['level']:g} % intervals\n"
-        "blue: better, orange: worse, grey: not shown"
+        f"blue: better, orange: worse, grey: {NOT_SHOWN}"
         if told
-        else "first value minus second; one seed, so no intervals",
+        else f"first value minus second; {ONE_SEED}, so no intervals",
         x=0.01,
         ha="left",
         fontsize="small",
@@ -89,15 +90,15 @@ def draw_importance(importance: pd.DataFrame) -> Figure:
 def _draw_panel(axes: Axes, rows: pd.DataFrame, *, higher_is_better: bool) -> None:
     _clear(axes)
     axes.axvline(0, color=METHOD_GREY, linewidth=0.8, zorder=1)
-    good = "larger" if higher_is_better else "smaller"
+    good = LARGER if higher_is_better else SMALLER
     for place, row in enumerate(rows.to_dict("records")):
         verdict = row["verdict"]
         colour = _BETTER if verdict == good else _WORSE
-        if verdict in ("not shown", "one seed"):
+        if verdict in (NOT_SHOWN, ONE_SEED):
             colour = METHOD_GREY
-        if verdict != "one seed":
+        if verdict != ONE_SEED:
             axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6)
-        face = "white" if verdict == "one seed" else colour
+        face = "white" if verdict == ONE_SEED else colour
         axes.plot(row["difference"], place, "o", color=colour, mfc=face, markersize=6, zorder=3)
     names = [
         " - ".join(_with(row[name], row[f"{name}_with"]) for name in ("value", "versus"))

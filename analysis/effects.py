@@ -19,12 +19,11 @@ from analysis.intervals import (
 )
 from analysis.leaderboard import higher_is_better
 from analysis.pairs import Pairs, pair
-from analysis.scores import score_table
 from analysis.sweep import Sweep
+from analysis.verdicts import LARGER, NOT_SHOWN, ONE_SEED, SMALLER
 
-__all__ = ["effects", "interactions", "score_table", "sentences"]
+__all__ = ["effects", "interactions", "sentences"]
 
-LARGER, SMALLER, NOT_SHOWN, ONE_SEED = "larger", "smaller", "not shown", "one seed"
 _DTYPES = {
     **dict.fromkeys(("pairs", "pictures", "seeds"), "int64"),
     **dict.fromkeys(("difference", "low", "high", "p", "p_adjusted"), "float64"),
@@ -51,9 +50,10 @@ def effects(
     pairs, pictures (files, whatever their noise), seeds: what the difference rests on.
     difference: value minus versus in the metric's unit, whichever is better: the mean over
     pictures of the mean over noises and seeds of the mean over other settings.
-    low, high, p: `mean_interval` at `level`, seeds within pictures; p_adjusted: p after Benjamini
+    low, high, p: `mean_interval` at `level`, seeds within pictures, noises as groups; p_adjusted: p after Benjamini
     and Hochberg (1995) over all rows. scope: what the interval speaks of: "pictures" from three
-    on, else "these pictures" or "this picture" alone.
+    on, else "these pictures" or "this picture" alone; over noises where one has several, else with
+    its noise alone.
     iqm: interquartile mean of the paired differences. lowest, highest: of a single picture.
     seed_std: standard deviation over seeds at equal settings, of one fit, pooled.
     verdict: "larger" or "smaller" (the value's score than the other's) where p_adjusted is at most
@@ -117,9 +117,9 @@ def interactions(
 def _row(data: Comparable, arms: Sequence[Arm], pairs: Pairs, level: float) -> dict[str, Any]:
     table = pairs.table
     units = table.groupby(["picture", "problem", "seeding"])["difference"].mean()
-    pictures = units.index.get_level_values("picture")
+    pictures, noises = (units.index.get_level_values(name) for name in ("picture", "problem"))
     seeds = table["seeding"].nunique()
-    mean, low, high, p = mean_interval(units, clusters=pictures, level=level)
+    mean, low, high, p = mean_interval(units, clusters=pictures, groups=noises, level=level)
     if seeds == 1:  # its luck may be the same in all pictures
         low = high = p = np.nan
     single = units.groupby("picture").mean()

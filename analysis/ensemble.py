@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr, trim_mean
 
+from analysis.endings import ended_by_itself
 from analysis.groups import SEEDS, groups
 from analysis.names import known_names
 from analysis.pictures import Picture, Pixels, decode, psnr
 from analysis.sweep import Sweep
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import FINISHED
 
 TRIMMED = 0.25  # share of the values left out at each end, rounded down to whole members
 _SAME = 1e-12  # below, values differ by rounding alone
@@ -70,12 +70,13 @@ class Ensemble:
 
 
 def seed_groups(sweep: Sweep) -> list[list[str]]:
-    """Finished trials of one problem that differ in their seeds alone, two or more, ids by seed.
+    """Trials of one problem that differ in their seeds alone, two or more, ids by seed.
 
-    Of the same fit twice, such as on two devices, the first counts.
+    They ended by themselves: what a scheduler cut short is of another length. Of the same fit
+    twice, such as on two devices, the first counts.
     """
     trials = sweep.trials
-    whole = trials[trials["outcome"].isin([each for each in FINISHED if each != "DIVERGED"])]
+    whole = trials[ended_by_itself(trials)]
     found = [
         part.drop_duplicates(list(SEEDS)).sort_values("seed", kind="stable")
         for part in groups(whole, SEEDS)

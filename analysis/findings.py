@@ -5,9 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.verdicts import BEST, LARGER, NOT_SHOWN, ONE_SEED, SMALLER
 from dipray.trace import COLUMNS
 
-_UNITS = {column.name: column.unit for column in COLUMNS}
+_COLUMNS = {column.name: column for column in COLUMNS}
+_TURNED = {LARGER: SMALLER, SMALLER: LARGER}
 _WORDS_OF_MANY = ("none", "auto", "yes", "no")  # values of more than one setting
 _ALL_PAIRED = 0.75  # a smaller share of fits in pairs is said
 
@@ -21,27 +23,31 @@ def sentences(
 
     First the differences that are shown, the greatest first, each with the better value in front;
     then those that are not shown, then those from one seed. most: of either table; what is beyond
-    is counted. Then what holds for all: the number of comparisons, fits that were left out.
+    is counted. Then what holds for all: the metric, how many comparisons there were of either kind,
+    fits that were left out.
     """
     said = list(_of_table(effects, _effect, most, "difference"))
     if interactions is not None:
         said += _of_table(interactions, _interaction, most, "interaction")
     if not said:
         said = ["No two fits differ in one setting and are alike otherwise: nothing to compare."]
-    said += _notes(effects)
-    return said
+    return [*said, *_notes(effects, interactions)]
 
 
 def unit_of(metric: str) -> str:
     """The unit of a metric of the trials' table: dB, s, 1/px, or nothing."""
-    unit = _UNITS.get(metric.removesuffix("_final").removesuffix("_peak"), "1")
-    return "" if unit == "1" else unit
+    column = _COLUMNS.get(_base(metric))
+    return "" if column is None or column.unit == "1" else column.unit
+
+
+def _base(metric: str) -> str:
+    return metric.removesuffix("_final").removesuffix("_peak")
 
 
 def _of_table(
     frame: pd.DataFrame, say: Callable[[pd.Series, Attrs], str], most: int, what: str
 ) -> Iterator[str]:
-    order = {"larger": 0, "smaller": 0, "not shown": 1, "one seed": 2}
+    order = {LARGER: 0, SMALLER: 0, NOT_SHOWN: 1, ONE_SEED: 2}
     ranked = frame.assign(rank=frame["verdict"].map(order), size=-frame["difference"].abs())
     ranked = ranked.sort_values(["rank", "size"], kind="stable")
     for _, row in ranked.head(most).iterrows():
@@ -64,7 +70,7 @@ def _turned(row: pd.Series) -> pd.Series:
         row[a], row[b] = row[b], row[a]
     for name in ("difference", "low", "high", "lowest", "highest"):
         row[name] = -row[name]
-    row["verdict"] = {"larger": "smaller", "smaller": "larger"}.get(row["verdict"], row["verdict"])
+    row["verdict"] = _TURNED.get(row["verdict"], row["verdict"])
     return row
 
 
@@ -100,8 +106,8 @@ def _basis(row: pd.Series, attrs: Attrs) -> str:
     metric = attrs["metric"]
     counts = [_count(row[f"{noun}s"], noun) for noun in ("pair", "picture", "seed")]
     said = f"{counts[0]} over {counts[1]} and {counts[2]}{_how(row)}"
-    if row["verdict"] == "one seed":
-        return f"({said}): one seed, which may be luck."
+    if row["verdict"] == ONE_SEED:
+        return f"({said}): {ONE_SEED}, which may be luck."
     low, high = (_number(row[name], metric, sign=True) for name in ("low", "high"))
     interval = f"{100 * attrs['level']:g} % interval {low} to {high}"
     return f"({interval}, {said}): {_verdict(row, metric)}{_scope(row, metric)}."
@@ -109,7 +115,7 @@ def _basis(row: pd.Series, attrs: Attrs) -> str:
 
 def _how(row: pd.Series) -> str:
     said = ""
-    if row["pairing"] == "best of each":
+    if row["pairing"] == BEST:
         names, tries = row["over"].split(", "), row["tries"]
         over = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
         first, second = row["settings"], row["versus_settings"]
@@ -126,9 +132,9 @@ def _how(row: pd.Series) -> str:
 
 
 def _verdict(row: pd.Series, metric: str) -> str:
-    if row["verdict"] == "not shown":
+    if row["verdict"] == NOT_SHOWN:
         excludes = row["low"] > 0 or row["high"] < 0
-        return f"not shown to differ{', being one of many comparisons' if excludes else ''}"
+        return f"{NOT_SHOWN} to differ{', being one of many comparisons' if excludes else ''}"
     if pd.isna(row["seed_std"]):
         return "shown to differ"
     noise = _quantity(row["seed_std"], metric)
@@ -145,22 +151,38 @@ def _scope(row: pd.Series, metric: str) -> str:
     return f"{alone}; {low} to {high} on single pictures"
 
 
-def _notes(frame: pd.DataFrame) -> Iterator[str]:
-    metric, count = frame.attrs["metric"], frame.attrs["comparisons"]
-    if metric.startswith(("loss", "data_loss")) and len(frame):
+def _notes(effects: pd.DataFrame, interactions: pd.DataFrame | None) -> Iterator[str]:
+    attrs = effects.attrs
+    if len(effects) or (interactions is not None and len(interactions)):
+        yield _compared_by(attrs)
+    count = attrs["comparisons"]
+    together = 0 if interactions is None else interactions.attrs["comparisons"]
+    if max(count, together) > 1:
+        chance = round(100 * (1 - attrs["level"]), 6)
+        made = f"{_count(count, 'comparison')} of values"
+        if together:
+            made += f" and {together} of how one setting changes another, corrected apart,"
         yield (
+            f"{made} were made; of the differences called{' in each' if together else ''}, at most "
+            f"{chance:g} % are to be expected by chance (Benjamini and Hochberg's correction)."
+        )
+    yield from attrs["notes"]
+
+
+def _compared_by(attrs: Attrs) -> str:
+    metric = attrs["metric"]
+    if metric.startswith(("loss", "data_loss")):
+        return (
             f"By {metric}, lower is better; it tells how closely a fit follows its measurement, "
             "noise included, not how good its picture is."
         )
-    elif not frame.attrs["higher_is_better"] and len(frame):
-        yield f"By {metric}, lower counts as better."
-    if count > 1:
-        chance = round(100 * (1 - frame.attrs["level"]), 6)
-        yield (
-            f"{count} comparisons were made; of the differences called, at most {chance:g} % are "
-            "to be expected by chance (Benjamini and Hochberg's correction)."
-        )
-    yield from frame.attrs["notes"]
+    said, column = f"Compared by {metric}", _COLUMNS.get(_base(metric))
+    what, of, _ = ("" if column is None else column.meaning).partition(", of the output")
+    if of:
+        which = "best" if metric.endswith("_peak") else "last"
+        owner = "the output's average" if _base(metric).endswith("_ema") else "the output"
+        said += f", the {which} {what.partition(',')[0]} of {owner}"
+    return said + ("." if attrs["higher_is_better"] else "; lower counts as better.")
 
 
 def _count(number: int, noun: str) -> str:

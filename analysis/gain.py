@@ -30,7 +30,7 @@ def gain_data(ensemble: Ensemble) -> pd.DataFrame:
     if ensemble.truth is None:
         return pd.DataFrame(columns=columns)
     products = ensemble.error_products
-    mse, rho = _mse_and_rho(products)
+    mse, rho = mse_and_rho(products)
     rows = []
     for size in range(1, len(products) + 1):
         levels = [
@@ -52,7 +52,8 @@ def gain_data(ensemble: Ensemble) -> pd.DataFrame:
     return frame
 
 
-def _mse_and_rho(products: NDArray[np.float64]) -> tuple[float, float]:
+def mse_and_rho(products: NDArray[np.float64]) -> tuple[float, float]:
+    """Of (K, K) mean products of errors: the mean squared error, and two members' correlation."""
     count = len(products)
     mse = float(np.trace(products)) / count
     shared = float(products.sum() - np.trace(products)) / (count * (count - 1))
@@ -68,7 +69,7 @@ def _jackknife(products: NDArray[np.float64], rho: float) -> tuple[float, float]
     if count < 3:
         return math.nan, math.nan
     without = np.array(
-        [_mse_and_rho(np.delete(np.delete(products, each, 0), each, 1))[1] for each in range(count)]
+        [mse_and_rho(np.delete(np.delete(products, each, 0), each, 1))[1] for each in range(count)]
     )
     error = math.sqrt((count - 1) / count * float(np.square(without - without.mean()).sum()))
     half = float(student.ppf(0.975, count - 1)) * error

@@ -1,7 +1,7 @@
 """Means of few numbers, and how far they can be trusted: seeds within pictures."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +34,11 @@ def interquartile_mean(values: ArrayLike, axis: int | None = None) -> Values:
 
 
 def mean_interval(
-    values: ArrayLike, *, clusters: Iterable[Hashable] | None = None, level: float = 0.95
+    values: ArrayLike,
+    *,
+    clusters: Iterable[Hashable] | None = None,
+    groups: Iterable[Hashable] | None = None,
+    level: float = 0.95,
 ) -> MeanInterval:
     """The mean over clusters of each one's mean, with Student's interval at `level`.
 
@@ -44,8 +48,15 @@ def mean_interval(
     with one degree of freedom fewer than clusters, but never narrower than for these alone, lest
     few that agree by chance look certain. Percentiles of a bootstrap are no choice here: they never
     leave the range of the values, so of three they miss one time in four.
+    groups: what each value shares with others of its cluster (the noise on its picture). Where one
+    of one or two clusters has several groups, their means count as its values, since values of a
+    group vary less than those of the cluster; the spread of three or more clusters has it in it.
     """
-    parts = _parts(np.asarray(values, np.float64), clusters)
+    values = np.asarray(values, np.float64)
+    labels = [None] * len(values) if clusters is None else list(clusters)
+    parts = _parts(values, labels)
+    if groups is not None and len(parts) < FEWEST_CLUSTERS:
+        parts = _means_of_groups(values, labels, list(groups)) or parts
     means = np.array([part.mean() for part in parts])
     mean = float(means.mean())
     scale = max(float(np.abs(part).max()) for part in parts)
@@ -120,6 +131,17 @@ def pooled_deviation(values: ArrayLike, groups: Iterable[Hashable]) -> float:
     parts = _parts(np.asarray(values, np.float64), groups)
     freedom = sum(len(part) - 1 for part in parts)
     return math.sqrt(sum(part.var() * len(part) for part in parts) / freedom) if freedom else np.nan
+
+
+def _means_of_groups(
+    values: Values, clusters: Sequence[Hashable], groups: Sequence[Hashable]
+) -> list[Values]:
+    """The means of each cluster's groups, nothing where no cluster has two."""
+    both = list(zip(clusters, groups, strict=True))
+    means: dict[Hashable, list[float]] = {}
+    for (cluster, _), part in zip(dict.fromkeys(both), _parts(values, both), strict=True):
+        means.setdefault(cluster, []).append(float(part.mean()))
+    return [np.array(each) for each in means.values()] if len(set(both)) > len(means) else []
 
 
 def _parts(values: Values, clusters: Iterable[Hashable] | None) -> list[Values]:

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.configuration import varying_settings
+from analysis.endings import by_scheduler, ended_by
 from analysis.names import known_names
 from analysis.sweep import Sweep
 from analysis.trials import NUMBERS
@@ -14,7 +15,6 @@ COMPARABLE = ("psnr_peak", "psnr_final", "psnr_ema_peak", "psnr_ema_final")
 PEAKS = (("psnr_peak", "iteration_peak"), ("psnr_ema_peak", "iteration_ema_peak"))
 SHOWN = tuple(name for pair in PEAKS for name in pair)
 TRIAL_METHOD = "dip"
-OWN_RULES = ("loss", "psnr")  # stops by the fit itself; all others are a scheduler's
 
 _LOWER_IS_BETTER = ("loss", "data_loss", "tv", "hf_energy", "laplacian", "seconds")
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}  # a known method has no settings
@@ -30,6 +30,23 @@ def _numbers(metric: str) -> list[str]:
 def higher_is_better(metric: str) -> bool:
     """Whether a greater value of a metric or trace column is the better one."""
     return not metric.startswith(_LOWER_IS_BETTER)
+
+
+def ranking_metric(
+    sweep: Sweep, asked: str | None = None, *, trials: pd.DataFrame | None = None
+) -> str:
+    """What trials are ranked by: `asked`, else the sweep's own metric, else psnr_peak.
+
+    loss_final where that is the loss, or a PSNR that none of `trials` (None: all) has, for want of
+    the truth. Raises UnknownNameError if `asked` is no metric of trials.
+    """
+    if asked not in (None, "loss"):
+        known_names("metric", asked, ("loss", *NUMBERS))
+    own = str(sweep.asked.get("metric"))
+    chosen = asked or (own if own in (*NUMBERS, "loss") else "psnr_peak")
+    table = sweep.trials if trials is None else trials
+    lacking = chosen.startswith("psnr") and table[chosen].isna().all()
+    return "loss_final" if chosen == "loss" or lacking else chosen
 
 
 def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = None) -> pd.DataFrame:
@@ -81,24 +98,6 @@ def _methods(sweep: Sweep, metric: str) -> pd.DataFrame:
     return methods.assign(**{"psnr_peak": methods["psnr"], metric: methods["psnr"]})
 
 
-def ended_by(trials: pd.DataFrame) -> pd.Series:
-    """What ended each trial.
-
-    budget, the name of a rule or scheduler, diverged, running, interrupted, or failed: reason.
-    """
-    endings = []
-    for outcome, stopped_by, reason in zip(
-        trials["outcome"], trials["stopped_by"], trials["reason"], strict=True
-    ):
-        ending = str(outcome).lower()
-        if outcome == "STOPPED" and not pd.isna(stopped_by):
-            ending = str(stopped_by)
-        elif outcome == "FAILED" and not pd.isna(reason):
-            ending = f"{ending}: {' '.join(str(reason).split())}"
-        endings.append(ending)
-    return pd.Series(endings, index=trials.index, dtype="str")
-
-
 def iterations_saved(sweep: Sweep) -> dict[str, float]:
     """What the scheduler's early stops saved, in iterations over all finished trials.
 
@@ -109,9 +108,8 @@ def iterations_saved(sweep: Sweep) -> dict[str, float]:
     trials = sweep.trials
     finished = trials[trials["outcome"].isin(FINISHED)]
     run = finished["iterations_run"].fillna(0)
-    by_scheduler = (finished["outcome"] == "STOPPED") & ~finished["stopped_by"].isin(OWN_RULES)
     left = (finished["iterations"] - run).clip(lower=0)
-    planned, saved = int(finished["iterations"].sum()), int(left[by_scheduler].sum())
+    planned, saved = int(finished["iterations"].sum()), int(left[by_scheduler(finished)].sum())
     return {
         "planned": planned,
         "run": int(run.sum()),

@@ -16,10 +16,11 @@ EQUAL: dict[By, str] = {
     "lr_x_iteration": "at equal lr x iterations",
 }
 
+_NONE = 0.0005  # dB, or a share: what rounds to nothing
 _MOST_SHARE = 10  # a share beyond it says no more than that nothing is known
 
 
-def _in_decibels(column: str) -> bool:
+def in_decibels(column: str) -> bool:
     """Whether a column is compared by its difference; all others are by their ratio."""
     return column.startswith("psnr")
 
@@ -61,8 +62,8 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
     the level with, two or more. Rows: problem, level, column, change, low, high, seeds, lrs. The
     change is in dB for a PSNR, and a share (-0.05: five percent less) else; low and high are
     Student's 95 % interval over seeds. Only seeds with the same, greatest set of learning rates
-    count, since a line over others would mean something else. Fits that diverged do not count: for
-    the sake of their first steps all others would be compared there.
+    (of several the commonest) count, since a line over others would mean something else. Fits that
+    diverged do not count: for the sake of their first steps all others would be compared there.
     """
     rows = []
     frame = frame[frame["outcome"] != "DIVERGED"]
@@ -72,7 +73,7 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
             if not slopes.size:
                 continue
             change, low, high, _ = mean_interval(slopes)
-            if not _in_decibels(column):
+            if not in_decibels(column):
                 change, low, high = (10**each - 1 for each in (change, low, high))
             rows.append((problem, level, column, change, low, high, len(slopes), lrs))
     names = ["problem", "level", "column", "change", "low", "high", "seeds", "lrs"]
@@ -84,39 +85,42 @@ def _slopes(part: pd.DataFrame, column: str) -> tuple[NDArray[np.float64], int]:
     means = known.groupby(["seed", "lr"], as_index=False)[column].mean()
     by_seed = dict(tuple(means.groupby("seed")))
     sets = {seed: tuple(rows["lr"]) for seed, rows in by_seed.items()}
-    most = max(sets.values(), key=len, default=())
+    shared = list(sets.values())
+    most = max(shared, key=lambda lrs: (len(lrs), shared.count(lrs)), default=())
     if len(most) < 2:
         return np.empty(0), 0
     slopes = []
     for seed, rows in by_seed.items():
         if sets[seed] == most:
             values = rows[column].to_numpy(np.float64)
-            if not _in_decibels(column):
+            if not in_decibels(column):
                 values = np.log10(np.maximum(values, 1e-12))
             slopes.append(float(np.polyfit(np.log10(rows["lr"]), values, 1)[0]))
     return np.array(slopes), len(most)
 
 
+def furthest(slopes: pd.DataFrame, *, by: By) -> pd.DataFrame:
+    """The row of each problem and column at the level that most rates, then most seeds, reach.
+
+    Of several such levels the furthest. slopes: of a frame that was matched `by`.
+    """
+    ranked = slopes.assign(far=-slopes["level"] if by == "loss" else slopes["level"])
+    ranked = ranked.sort_values(["lrs", "seeds", "far"], ascending=False, kind="stable")
+    chosen = ranked.drop_duplicates(["problem", "column"]).index
+    return slopes.loc[[index for index in slopes.index if index in chosen]]
+
+
 def lr_sentences(
     slopes: pd.DataFrame, *, by: By, columns: Sequence[str] = ("tv", "psnr")
 ) -> list[str]:
-    """What the slopes say where the fits are furthest, but most rates and seeds still get.
-
-    A sentence for each problem and column, of slopes of a frame that was matched `by`.
-    """
-    said = []
-    for (problem, column), part in slopes.groupby(["problem", "column"], sort=False):
-        if column not in columns:
-            continue
-        best = part[part["lrs"] == part["lrs"].max()]
-        best = best[best["seeds"] == best["seeds"].max()]
-        row = best.loc[best["level"].idxmin() if by == "loss" else best["level"].idxmax()]
-        said.append(
-            f"{problem}, {EQUAL[by]} ({row['level']:g}, {row['lrs']} learning rates): "
-            f"{column} changes by {_change(row, 'change')} for a tenfold learning rate"
-            f"{_verdict(row)}"
-        )
-    return said
+    """What the slopes say at their `furthest` level, a sentence for each problem and column."""
+    return [
+        f"{row['problem']}, {EQUAL[by]} ({row['level']:g}, {row['lrs']} learning rates): "
+        f"{row['column']} changes by {_change(row, 'change')} for a tenfold learning rate"
+        f"{_verdict(row)}"
+        for _, row in furthest(slopes, by=by).iterrows()
+        if row["column"] in columns
+    ]
 
 
 def level_sentences(slopes: pd.DataFrame, *, by: By, columns: Sequence[str]) -> list[str]:
@@ -132,12 +136,12 @@ def level_sentences(slopes: pd.DataFrame, *, by: By, columns: Sequence[str]) -> 
         ends = [
             _change(known.loc[known["change"].agg(end)], "change") for end in ("idxmin", "idxmax")
         ]
-        shown = int(((known["low"] > 0) | (known["high"] < 0)).sum())
+        shown = int((~known.apply(_holds_none, axis=1)).sum())
         said.append(
             f"{problem}, {EQUAL[by]}: over {len(known)} "
             f"level{'s'[: len(known) > 1]} a tenfold learning rate changes "
-            f"{column} by {ends[0]} to {ends[1]}; no change is outside the 95 % interval at "
-            f"{shown} of them"
+            f"{column} by {ends[0]} to {ends[1]}; the 95 % interval leaves out zero at {shown} "
+            "of them"
         )
     return said
 
@@ -152,15 +156,22 @@ def change_text(row: pd.Series) -> str:
 
 def _change(row: pd.Series, name: str) -> str:
     value = float(row[name])
-    if _in_decibels(row["column"]):
-        return f"{value:+.2f} dB"
-    return f"{value:+.1%}" if value < _MOST_SHARE else f"over {_MOST_SHARE:+.0%}"
+    if in_decibels(row["column"]):
+        text = f"{value:+.2f} dB"
+    else:
+        text = f"{value:+.1%}" if value < _MOST_SHARE else f"over {_MOST_SHARE:+.0%}"
+    return text.replace("-", "+") if text.startswith(("-0.00 ", "-0.0%")) else text
+
+
+def _holds_none(row: pd.Series) -> bool:
+    """Whether no change at all lies in the interval, as far as the text tells it."""
+    return bool(row["low"] <= _NONE and row["high"] >= -_NONE)
 
 
 def _verdict(row: pd.Series) -> str:
     if math.isnan(row["low"]):
         return "; one seed alone, so its noise is not known"
     interval = f" (95 % interval {_change(row, 'low')} to {_change(row, 'high')})"
-    if row["low"] <= 0 <= row["high"]:
+    if _holds_none(row):
         return f"{interval}: not shown to differ from none over {row['seeds']} seeds"
     return f"{interval}: larger than the noise of {row['seeds']} seeds"

@@ -72,20 +72,20 @@ def draw_at_equal(
     """A row a column; beside each other over iterations, training loss, and lr x iterations.
 
     Where the lines of different learning rates lie on each other, the learning rate has changed
-    how fast the fit goes, and nothing else.
+    how fast the fit goes, and nothing else of this column.
     """
     figure = Figure(figsize=(11, 2.9 * len(columns)), layout="constrained")
     grid = figure.subplots(len(columns), len(_AXIS), squeeze=False, sharey="row")
     colours = lr_colours(sweep.trials.loc[list(trials), "lr"])
-    for row, column in zip(grid, columns, strict=True):
-        for axes, by in zip(row, _AXIS, strict=True):
-            data = path_data(sweep, column, by=by, trials=trials)
+    for by, column_of_axes in zip(_AXIS, grid.T, strict=True):
+        data = path_data(sweep, columns, by=by, trials=trials)
+        for column, axes in zip(columns, column_of_axes, strict=True):
             for lr, colour in colours.items():
                 for _, path in data[data["lr"] == lr].groupby("trial"):
                     axes.plot(path["x"], path[column], color=colour, linewidth=1.0)
             _dress(axes, column, by)
             if by != "iteration":
-                _make_logarithmic(axes, axes.xaxis)
+                make_logarithmic(axes, axes.xaxis)
             if by == "loss":
                 axes.invert_xaxis()  # so that time goes to the right everywhere
             if column is columns[0]:
@@ -107,12 +107,12 @@ def _dress(axes: Axes, column: str, by: By) -> None:
     axes.set_ylabel(column if unit == "1" else f"{column} ({unit})")
     axes.set_xlabel(_AXIS[by])
     if column in _LOGARITHMIC:
-        _make_logarithmic(axes, axes.yaxis)
+        make_logarithmic(axes, axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
 
 
-def _make_logarithmic(axes: Axes, axis: Axis) -> None:
+def make_logarithmic(axes: Axes, axis: Axis) -> None:
     """Within one decade the usual ticks would be all labels, each with a power of ten."""
     low, high = axis.get_data_interval()
     (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")

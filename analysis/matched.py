@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from analysis.endings import ended_by_itself
 from analysis.groups import SEEDS, groups
 from analysis.names import known_names
 from analysis.sweep import Sweep
@@ -30,11 +31,15 @@ Values = NDArray[np.float64]
 def lr_groups(sweep: Sweep) -> list[list[str]]:
     """Trials of one problem that differ in learning rate and seeds alone, ids by learning rate.
 
-    Only groups with two or more learning rates; trials that failed are left out.
+    Only groups with two or more learning rates. Of the same fit twice, such as on two devices, the
+    first counts; trials that failed, go on, or were ended by a scheduler are left out.
     """
     trials = sweep.trials
-    trials = trials[trials["outcome"] != "FAILED"]
-    found = [part.sort_values(["lr", "seed"]) for part in groups(trials, ("lr", *SEEDS))]
+    trials = trials[ended_by_itself(trials) | (trials["outcome"] == "DIVERGED")]
+    found = [
+        part.drop_duplicates(["lr", *SEEDS]).sort_values(["lr", "seed"])
+        for part in groups(trials, ("lr", *SEEDS))
+    ]
     return [list(map(str, part.index)) for part in found if part["lr"].nunique() > 1]
 
 
@@ -108,28 +113,33 @@ def _check(by: By, levels: Sequence[float] | None, num_levels: int) -> None:
 
 def path_data(
     sweep: Sweep,
-    column: str,
+    columns: Iterable[str] | str,
     *,
     by: By = "loss",
     trials: Iterable[str] | None = None,
     points: int = 100,
 ) -> pd.DataFrame:
-    """A column along `by`, `points` a trial evenly on a log scale: trial, lr, seed, x, column."""
+    """Columns along `by`, `points` a trial evenly on a log scale: trial, lr, seed, x, columns.
+
+    Raises UnknownNameError.
+    """
     table = sweep.trials
     chosen = list(table.index) if trials is None else known_names("trial", trials, table.index)
+    names = known_names("column", columns, COLUMN_NAMES)
+    traces = sweep.traces(["loss", "lr", *names], chosen)
     jitter = table["input_jitter"]
     frames = []
-    for trial in chosen:
-        rows = sweep.traces(["loss", "lr", column], trial)
-        path = _path(rows, [column], window=_window(jitter[trial]), by=by)
+    for trial, rows in traces.groupby("trial", observed=True):
+        path = _path(rows, names, window=_window(jitter[trial]), by=by)
         measured = path.loc[path["x"] > 0, "x"]
         if measured.empty:
             continue
         at = np.geomspace(measured.min(), measured.max(), points)
-        frame = _at(path, at, by)[["level", column]].rename(columns={"level": "x"})
-        one = table.loc[trial]
-        frames.append(frame.assign(trial=trial, lr=one["lr"], seed=one["seed"]).dropna())
-    order = ["trial", "lr", "seed", "x", column]
+        frame = _at(path, at, by)[["level", *names]].rename(columns={"level": "x"})
+        row = table.loc[str(trial)]
+        frame = frame.assign(trial=str(trial), lr=row["lr"], seed=row["seed"])
+        frames.append(frame.dropna(subset=names, how="all"))
+    order = ["trial", "lr", "seed", "x", *names]
     if not frames:
         return pd.DataFrame(columns=order)
     return pd.concat(frames, ignore_index=True)[order]

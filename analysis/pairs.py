@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.comparable import Arm, Comparable
 from analysis.leaderboard import higher_is_better
 from analysis.trials import SETTINGS
+from analysis.verdicts import BEST, COMPANIONS, STRICT
 
-STRICT, COMPANIONS, BEST = "strict", "with companions", "best of each"
 _UNIT = ["problem", "picture", "seeding"]
 
 

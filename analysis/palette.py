@@ -27,13 +27,14 @@ class Look:
     label: str
 
 
-def looks(trials: pd.DataFrame, *, most: int = MOST_LABELLED) -> dict[str, Look]:
+def looks(trials: pd.DataFrame, *, by: str, most: int = MOST_LABELLED) -> dict[str, Look]:
     """Looks of the best `most` trials, the best first; the others are to be grey.
 
-    Best is by `merit`, whatever is plotted, so that a trial looks alike in all plots.
+    Best is by the column `by`, whatever is plotted, so that a trial looks alike in all plots.
     """
     settings = varying_settings(trials)
-    best = trials.loc[_best_first(trials)[:most]]
+    ranked = trials[by].sort_values(ascending=not higher_is_better(by), kind="stable")
+    best = trials.loc[ranked.index[:most]]
     return {
         str(trial): Look(
             OKABE_ITO[place % len(OKABE_ITO)],
@@ -42,14 +43,3 @@ def looks(trials: pd.DataFrame, *, most: int = MOST_LABELLED) -> dict[str, Look]
         )
         for place, (trial, row) in enumerate(best.iterrows())
     }
-
-
-def merit(trials: pd.DataFrame) -> str:
-    """The column that trials are compared by: psnr_peak, or loss_final without the truth."""
-    return "psnr_peak" if trials["psnr_peak"].notna().any() else "loss_final"
-
-
-def _best_first(trials: pd.DataFrame) -> list[str]:
-    column = merit(trials)
-    ranked = trials[column].sort_values(ascending=not higher_is_better(column), kind="stable")
-    return [str(trial) for trial in ranked.index]

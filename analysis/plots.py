@@ -4,7 +4,7 @@ Figures are plain objects without pyplot: no window, no global state.
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.leaderboard import ranking_metric
 from analysis.names import UnknownNameError, known_names
-from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, looks, merit
+from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, Look, looks
 from analysis.sweep import Sweep
 from dipray.errors import FolderError
 from dipray.store import Store
@@ -76,10 +77,11 @@ def draw_curves(
     axes.set_xscale("log" if log_x else "linear")
     logarithmic_y = column in _LOG_COLUMNS if log_y is None else log_y
     axes.set_yscale("log" if logarithmic_y else "linear")
-    _draw_lines(axes, data, x="iteration", y=column, trials=ours, most=most_labelled)
+    by = ranking_metric(sweep, trials=ours)
+    _draw_lines(axes, data, x="iteration", y=column, shown=looks(ours, by=by, most=most_labelled))
     if column in _PSNR_COLUMNS:
         _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
-    _add_legend(figure, ours)
+    _add_legend(figure, ours, by=by)
     return figure
 
 
@@ -101,8 +103,9 @@ def draw_psnr_against_tv(
     end = "_ema" if averaged else ""
     axes.set_xlabel(_title(f"tv{end}"))
     axes.set_ylabel(_title(f"psnr{end}"))
-    _draw_lines(axes, data, x="tv", y="psnr", trials=ours, most=most_labelled)
-    shown = looks(ours, most=most_labelled)
+    by = ranking_metric(sweep, trials=ours)
+    shown = looks(ours, by=by, most=most_labelled)
+    _draw_lines(axes, data, x="tv", y="psnr", shown=shown)
     for trial, path in data.groupby("trial", observed=True):
         if trial in shown:
             colour = shown[str(trial)].colour
@@ -110,7 +113,7 @@ def draw_psnr_against_tv(
                 point = path.iloc[at]
                 axes.plot(point["tv"], point["psnr"], marker, color=colour, mec="white", zorder=4)
     _draw_methods(axes, sweep, problem=str(ours["problem"].iloc[0]))
-    _add_legend(figure, ours, note="dot: best PSNR, square: last")
+    _add_legend(figure, ours, by=by, note="dot: best PSNR, square: last")
     return figure
 
 
@@ -160,16 +163,15 @@ def _title(column: str) -> str:
 
 
 def _draw_lines(
-    axes: Axes, data: pd.DataFrame, *, x: str, y: str, trials: pd.DataFrame, most: int
+    axes: Axes, data: pd.DataFrame, *, x: str, y: str, shown: Mapping[str, Look]
 ) -> None:
-    """The labelled trials above the grey ones, in the order of their merit."""
-    shown = looks(trials, most=most)
+    """The labelled trials above the grey ones, the best on top."""
     paths = {str(trial): path for trial, path in data.groupby("trial", observed=True)}
     for trial, path in paths.items():
         if trial not in shown:
             thinned = path.iloc[:: max(1, len(path) // _GREY_POINTS)]
             axes.plot(thinned[x], thinned[y], color=GREY, linewidth=0.6, zorder=1)
-    for trial, look in reversed(shown.items()):
+    for trial, look in reversed(list(shown.items())):
         if trial in paths:
             path = paths[trial]
             line = axes.plot(path[x], path[y], look.dash, color=look.colour, linewidth=1.1)
@@ -210,7 +212,7 @@ def _apart(heights: list[float]) -> list[float]:
     return moved
 
 
-def _add_legend(figure: Figure, trials: pd.DataFrame, *, note: str = "") -> None:
+def _add_legend(figure: Figure, trials: pd.DataFrame, *, by: str, note: str = "") -> None:
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
@@ -220,7 +222,7 @@ def _add_legend(figure: Figure, trials: pd.DataFrame, *, note: str = "") -> None
     figure.set_size_inches(_SIZE[0], _SIZE[1] + lines * _LEGEND_LINE)
     notes = [note] if note else []
     if len(trials) > len(handles):
-        notes.insert(0, f"the best {len(handles)} of {len(trials)} by {merit(trials)}")
+        notes.insert(0, f"the best {len(handles)} of {len(trials)} by {by}")
     figure.legend(
         handles[::-1],
         labels[::-1],

@@ -140,6 +140,17 @@ class Problem:
             operator = copy.deepcopy(operator).to(device)
         return replace(self, operator=operator, **moved)
 
+    def describe(self) -> dict[str, Any]:
+        """Plain data: name, sizes, fingerprint, and how it was made."""
+        return {
+            "name": self.name,
+            "shape": list(self.picture_shape),
+            "measurement_shape": list(self.y.shape[1:]),
+            "has_reference": self.reference is not None,
+            "fingerprint": self.to("cpu").fingerprint(),  # a GPU may differ in the last bits
+            "origin": dict(self.origin),
+        }
+
     def fingerprint(self) -> str:
         """Hexadecimal SHA-256 of all that decides what a fit sees and is scored against.
 

@@ -4,7 +4,6 @@ from dipray.baselines import baselines
 from dipray.folder import BASELINES, PROBLEM, safe_name
 from dipray.images import encode_png
 from dipray.problem import Problem
-from dipray.recorder import describe_problem
 from dipray.store import Store
 
 
@@ -26,4 +25,4 @@ def write_problem(folder: Store, problem: Problem, *, with_baselines: bool = Tru
             }
         )
     folder.write_json(BASELINES, rows)
-    folder.write_json(PROBLEM, describe_problem(problem))
+    folder.write_json(PROBLEM, problem.describe())

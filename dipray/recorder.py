@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor
 
@@ -22,25 +21,12 @@ from dipray.folder import (
 )
 from dipray.images import encode_png
 from dipray.loop import Block, Fit
-from dipray.problem import Problem
 from dipray.provenance import provenance
 from dipray.store import Store
 from dipray.trace import Rows, Summary, concatenate
 
 ROWS_A_PART = 5000
 SECONDS_A_PART = 20.0  # of trace are lost at most when a machine dies
-
-
-def describe_problem(problem: Problem) -> dict[str, Any]:
-    """Plain data on a problem: name, sizes, fingerprint, and how it was made."""
-    return {
-        "name": problem.name,
-        "shape": list(problem.picture_shape),
-        "measurement_shape": list(problem.y.shape[1:]),
-        "has_reference": problem.reference is not None,
-        "fingerprint": problem.to("cpu").fingerprint(),  # a GPU may differ in the last bits
-        "origin": dict(problem.origin),
-    }
 
 
 def clear(store: Store) -> None:
@@ -82,7 +68,7 @@ class Recorder:
         self._has_ended = False
         clear(store)
         store.write_json(CONFIG, fit.config.to_dict())
-        store.write_json(PROBLEM, describe_problem(fit.problem))
+        store.write_json(PROBLEM, fit.problem.describe())
         store.write_json(PROVENANCE, provenance(fit.config, fit.device))
 
     def add(self, block: Block) -> None:

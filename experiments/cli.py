@@ -45,7 +45,8 @@ PROGRAMS: dict[type, tuple[str, str]] = {
 
 DESCRIPTION = """Deep Image Prior: restore a picture by fitting an untrained network to it.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. --debug shows the traceback of an error."""
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+--debug shows the traceback of an error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,6 +22,7 @@ from experiments.outcomes import Lines, explain_missing
 from experiments.trials import run_trials
 
 FOLDER = "ensemble"  # of the tables and plots, in the run's folder
+WARM = 5  # times the memory of the moving average, after which its start is forgotten
 TITLES = {
     "final": "last output",
     "ema": "last average",
@@ -66,11 +67,17 @@ def run_ensemble(command: EnsembleCommand) -> int:
     store.remove(FOLDER)  # what an earlier call made of other trials
     store.write("restored.png", encode(ensemble.sample.with_pixels(ensemble.aggregates[chosen])))
     _save_pictures(store, trials.sweep, members)
+    save_figure(draw_deviation(ensemble), store, f"{FOLDER}/deviation.png")
     table = ensemble_table(trials.sweep, members, control=control)
     lines.say(
         f"{ensemble.problem}: {len(members)} seeds of {base.iterations:,} iterations, "
         f"restored.png is the {chosen} of their {TITLES[picture]}s"
     )
+    if base.iterations * (1 - base.ema_decay) < WARM and picture == "ema":
+        lines.say(
+            f"the moving average (decay {base.ema_decay:g}) remembers longer than these short fits "
+            "run: it may lag behind the outputs; --ema-decay 0 averages the outputs"
+        )
     if len(table):
         _report_quality(lines, store, ensemble, table, control is not None)
     spread = float(ensemble.deviation.mean())
@@ -99,7 +106,6 @@ def _save_pictures(store: Store, sweep: Sweep, members: list[str]) -> None:
         # 16 bit: the deviation itself, in units of the picture's range
         deviation = Picture(ensemble.deviation[..., None], bits=16)
         store.write(f"{FOLDER}/deviation_{picture}_16bit.png", encode(deviation))
-    save_figure(draw_deviation(ensemble), store, f"{FOLDER}/deviation.png")
 
 
 def _report_quality(
@@ -123,7 +129,7 @@ def _report_quality(
         one = table[table["kind"] == "control"].iloc[0]
         best = max(one[name] for name in ("peak", "peak_ema") if name in table)
         lines.say(
-            f"the control, as much computing in one fit, ends at "
+            "the control, one fit as long as all seeds that were asked for, ends at "
             f"{one[ensemble.picture]:.2f} dB and is {best:.2f} dB at its best, against "
             f"{means[ensemble.picture]:.2f} dB of the mean"
         )

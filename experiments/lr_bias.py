@@ -13,6 +13,7 @@ from analysis import Sweep, save_figure, write_table
 from analysis.lr_bias import (
     EQUAL,
     change_text,
+    furthest,
     level_sentences,
     lr_sentences,
     lr_slopes,
@@ -91,11 +92,11 @@ def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) 
         table, slopes = lr_table(frame), lr_slopes(frame)
         write_table(store, f"{FOLDER}/at_equal_{by}", table)
         write_table(store, f"{FOLDER}/slopes_at_equal_{by}", slopes)
-        deepest = _level_of_most(table, by)
-        if math.isnan(deepest):
-            lines.say(f"{EQUAL[by]}: nothing to compare, no fit came that far")
-        else:
-            lines.console.print(_table(table, by, deepest=deepest))
+        of_tv = furthest(slopes[slopes["column"] == "tv"], by=by)
+        if of_tv.empty:
+            lines.say(f"{EQUAL[by]}: nothing to compare, no two learning rates came as far")
+            continue
+        lines.console.print(_table(table, by, level=float(of_tv["level"].iloc[0])))
         named = [name for name in ("psnr", "tv") if name in compared]
         if by == "loss":
             lines.console.print(_slope_table(slopes, named))
@@ -119,32 +120,16 @@ def _say_diverged(lines: Lines, trials: pd.DataFrame) -> None:
             lines.say(f"diverged: {diverged} of {len(part)} fits with lr {lr:g}")
 
 
-def _level_of_most(table: pd.DataFrame, by: By) -> float:
-    """The furthest level that the most learning rates reach, and of those the most fits.
-
-    Those that always diverge do not count, unless there are no others.
-    """
-    there = table[table["reached"] > 0]
-    lasting = there[there["diverged"] < there["trials"]]
-    there = lasting if len(lasting) else there
-    if there.empty:
-        return math.nan
-    lrs = there.groupby("level")["lr"].nunique()
-    fits = there.groupby("level")["reached"].sum()[lrs == lrs.max()]
-    most = fits[fits == fits.max()].index
-    return float(most.min() if by == "loss" else most.max())
-
-
-def _table(table: pd.DataFrame, by: By, *, deepest: float) -> Table:
+def _table(table: pd.DataFrame, by: By, *, level: float) -> Table:
     """The learning rates at one level."""
-    title = f"{EQUAL[by]}: {deepest:g}"
+    title = f"{EQUAL[by]}: {level:g}"
     if (table["reached"] > 1).any():
         title += " (± half of the 95 % interval over seeds)"
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = {name: title for name, title in NUMBERS.items() if name in table}
     for title in ("lr", "there", "at", *numbers.values()):
         shown.add_column(title, justify="right")
-    for _, row in table[table["level"] == deepest].iterrows():
+    for _, row in table[table["level"] == level].iterrows():
         shown.add_row(
             f"{row['lr']:g}",
             f"{row['reached']} of {row['trials']}",

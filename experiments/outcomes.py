@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from analysis import Sweep
-from analysis.leaderboard import ended_by
+from analysis.endings import ended_by
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from rich.console import Console
 
 from analysis import Sweep, iterations_saved, leaderboard, load_sweep
 from analysis.effects import effects, sentences
+from analysis.leaderboard import ranking_metric
 from analysis.render import leaderboard_table
 from experiments.commands import ShowCommand
 
@@ -14,18 +15,17 @@ def run_show(command: ShowCommand) -> int:
     console = Console()
     show(sweep, console, metric=command.metric, top=command.top)
     if command.effects:
-        for sentence in sentences(effects(sweep, metric=command.metric)):
+        metric = ranking_metric(sweep, command.metric)
+        for sentence in sentences(effects(sweep, metric=metric)):
             console.print(sentence, highlight=False, markup=False)
     return 0
 
 
 def show(sweep: Sweep, console: Console, *, metric: str | None = None, top: int = 20) -> None:
     """Leaderboards, the iterations that a scheduler saved, and what was left out."""
-    metric = metric or sweep.asked.get("metric") or "psnr_peak"
-    if metric == "loss" or (metric.startswith("psnr") and sweep.trials[metric].isna().all()):
-        metric = "loss_final"  # there is no truth to compare with
-    console.print(leaderboard_table(leaderboard(sweep, metric=metric, top=top)))
-    if metric == "loss_final" and sweep.trials["psnr_peak"].isna().all():
+    chosen = ranking_metric(sweep, metric)
+    console.print(leaderboard_table(leaderboard(sweep, metric=chosen, top=top)))
+    if chosen == "loss_final" and sweep.trials["psnr_peak"].isna().all():
         console.print(
             "the truth is not known: the loss only says how much was fitted, the noise included",
             highlight=False,

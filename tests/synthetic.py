@@ -48,7 +48,9 @@ def add_trial(
     images: Mapping[str, bytes] | None = None,
     outcome: str = "BUDGET",
 ) -> str:
-    """A trial with a trace, pictures, or both; its id."""
+    """A trial with a trace, pictures, or both; its id. STOPPED by its own rule, or by `asha`."""
+    stopped_by = {"STOPPED": "loss", "asha": "asha"}.get(outcome)
+    outcome = "STOPPED" if stopped_by else outcome
     trial = trial_id(problem, "", config)
     folder = store.child("trials", trial)
     folder.write_json("config.json", config.to_dict())
@@ -60,7 +62,7 @@ def add_trial(
     for name, data in (images or {}).items():
         folder.write(f"{name}.png", data)
     numbers: dict[str, Any] = {"iterations_run": config.iterations, **summary.outcome_row()}
-    folder.write_json("outcome.json", {"outcome": outcome, **numbers})
+    folder.write_json("outcome.json", {"outcome": outcome, "stopped_by": stopped_by, **numbers})
     return trial
 
 

@@ -32,7 +32,7 @@ from dipray.folder import trial_id
 from dipray.images import encode_png
 from dipray.loop import Fit
 from dipray.problem import Problem
-from dipray.recorder import Recorder, describe_problem
+from dipray.recorder import Recorder
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES, Summary
 
@@ -74,7 +74,7 @@ def _made(tmp_path_factory) -> Path:
     for name in PROBLEMS:
         problem = make_problem(name)
         folder = store.child("problems", name)
-        folder.write_json("problem.json", describe_problem(problem))
+        folder.write_json("problem.json", problem.describe())
         folder.write("measurement.png", encode_png(problem.y))
         folder.write_json("baselines.json", BASELINES)
         for net in NETS:

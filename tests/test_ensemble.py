@@ -351,6 +351,7 @@ def test_seed_groups_are_whole_fits_that_differ_in_seeds_alone(tmp_path):
         ("p", 0.01, 4, "FAILED"),
         ("p", 0.01, 5, "INTERRUPTED"),
         ("p", 0.01, 6, "RUNNING"),
+        ("p", 0.01, 7, "asha"),
         ("p", 0.1, 0, "BUDGET"),
         ("p", 0.1, 1, "DIVERGED"),
         ("p", 1.0, 0, "BUDGET"),

@@ -605,6 +605,8 @@ def test_lr_groups_differ_in_learning_rate_and_seed_alone(tmp_path):
         (0.1, 0, "skip", "p", "DIVERGED"),
         (1.0, 0, "skip", "p", "STOPPED"),
         (9.0, 0, "skip", "p", "FAILED"),
+        (9.0, 1, "skip", "p", "RUNNING"),
+        (9.0, 2, "skip", "p", "asha"),
         (1.0, 0, "unet", "p", "BUDGET"),
         (2.0, 0, "unet", "p", "BUDGET"),
         (1.0, 0, "encdec", "p", "BUDGET"),
@@ -641,9 +643,9 @@ def test_all_levels_in_a_sentence():
     said = level_sentences(SLOPES, by="loss", columns=["tv", "psnr"])
     assert said == [
         "cat, at equal training loss: over 2 levels a tenfold learning rate changes tv by -2.0% to "
-        "+1.4%; no change is outside the 95 % interval at 1 of them",
+        "+1.4%; the 95 % interval leaves out zero at 1 of them",
         "cat, at equal training loss: over 1 level a tenfold learning rate changes psnr by "
-        "-0.29 dB to -0.29 dB; no change is outside the 95 % interval at 0 of them",
+        "-0.29 dB to -0.29 dB; the 95 % interval leaves out zero at 0 of them",
     ]
     assert level_sentences(SLOPES, by="loss", columns=["laplacian"]) == []
 
@@ -652,3 +654,22 @@ def test_a_slope_in_a_table():
     texts = [change_text(row) for _, row in SLOPES.iterrows()]
     assert texts[0] == "+1.4% (+0.2% to +2.5%)"
     assert texts[2:] == ["-0.29 (-0.63 to +0.06)", "+0.50"]
+
+
+def test_of_several_sets_of_rates_the_commonest_counts():
+    rows = []
+    for seed, lrs in ((0, (0.1, 0.3)), (1, (0.3, 1.0)), (2, (0.3, 1.0)), (3, (0.3, 1.0))):
+        for lr in lrs:
+            tv = 10.0 ** ((2.0 if seed == 0 else 0.5) * math.log10(lr))
+            rows.append(("t", "p", lr, seed, "BUDGET", 0.01, 5.0, tv))
+    slopes = lr_slopes(pd.DataFrame(rows, columns=[*HEAD, "tv"]))
+    assert slopes["seeds"].item() == 3
+    assert slopes["change"].item() == pytest.approx(10**0.5 - 1)
+
+
+def test_a_change_that_rounds_to_nothing_is_none():
+    row = {"problem": "p", "level": 0.1, "column": "psnr", "seeds": 3, "lrs": 2}
+    frame = pd.DataFrame([row | {"change": -1e-5, "low": -2e-5, "high": -1e-6}])
+    said = lr_sentences(frame, by="loss")[0]
+    assert "changes by +0.00 dB" in said
+    assert "(95 % interval +0.00 dB to +0.00 dB): not shown to differ" in said

@@ -88,25 +88,25 @@ def comparable(
     notes = []
     if len(table) < whole:
         notes.append(
-            f"{_fits(whole - len(table), whole)} repeat another of the same settings and seeds, "
-            f"but for {_words(BYSTANDERS)}: they count once."
+            f"{whole - len(table)} of {whole} fits repeat another with the same settings and "
+            f"seeds, but for {_words(BYSTANDERS)}, and are left out."
         )
     if early.any():
         names = ", ".join(sorted(set(ended_by(table[early]))))
         notes.append(
-            f"{_fits(early.sum(), len(table))} ended early by {names} and left out: their "
+            f"{_share(early)} ended early by {names} and left out: their "
             "budgets are not equal. The others are a selection, the scheduler's."
         )
     if diverged.any():
         values = _diverged_values(table[ended | diverged], diverged)
         where = f" ({'; '.join(values)})" if values else ""
-        notes.append(f"{_fits(diverged.sum(), len(table))} diverged and have no quality{where}.")
+        notes.append(f"{_share(diverged)} diverged and have no quality{where}.")
     unfinished = ~table["outcome"].isin(FINISHED)
     if unfinished.any():
-        notes.append(f"{_fits(unfinished.sum(), len(table))} not finished, or failed.")
+        notes.append(f"{_share(unfinished)} not finished, or failed.")
     without = ended & table["score"].isna()
     if without.any():
-        notes.append(f"{_fits(without.sum(), len(table))} without a {metric}.")
+        notes.append(f"{_share(without)} without a {metric}.")
 
     keys = _keys(ours)
     drawn = [str(name) for name in keys if keys[name].nunique() > MOST_VALUES]
@@ -127,7 +127,7 @@ def compared_by(sweep: Sweep, trials: pd.DataFrame) -> str:
 def _once(trials: pd.DataFrame) -> pd.DataFrame:
     """Of trials alike but for BYSTANDERS the first that came to an end, or the first."""
     came = ended_by_itself(trials) | (trials["outcome"] == "DIVERGED")
-    kept = {rows.index[came[rows.index].argmax()] for rows in groups(trials, ())}
+    kept = {came[rows.index].idxmax() for rows in groups(trials, ())}
     return trials[trials.index.isin(kept)]
 
 
@@ -184,8 +184,8 @@ def _diverged_values(trials: pd.DataFrame, diverged: pd.Series) -> list[str]:
     return said
 
 
-def _fits(count: int, total: int) -> str:
-    return f"{count} of {total} fits"
+def _share(trials: pd.Series) -> str:
+    return f"{int(trials.sum())} of {len(trials)} fits"
 
 
 def _words(names: Iterable[str]) -> str:

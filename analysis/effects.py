@@ -50,10 +50,10 @@ def effects(
     pairs, pictures (files, whatever their noise), seeds: what the difference rests on.
     difference: value minus versus in the metric's unit, whichever is better: the mean over
     pictures of the mean over noises and seeds of the mean over other settings.
-    low, high, p: `mean_interval` at `level`, seeds within pictures, noises as groups; p_adjusted: p after Benjamini
-    and Hochberg (1995) over all rows. scope: what the interval speaks of: "pictures" from three
-    on, else "these pictures" or "this picture" alone; over noises where one has several, else with
-    its noise alone.
+    low, high, p: `mean_interval` at `level`, seeds within pictures, noises as groups; p_adjusted:
+    p after Benjamini and Hochberg (1995) over all rows. scope: what the interval speaks of:
+    "pictures" from three on, else "these pictures" or "this picture" alone; where one of these has
+    several noises, also of others, else of the noise that there is.
     iqm: interquartile mean of the paired differences. lowest, highest: of a single picture.
     seed_std: standard deviation over seeds at equal settings, of one fit, pooled.
     verdict: "larger" or "smaller" (the value's score than the other's) where p_adjusted is at most

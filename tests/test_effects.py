@@ -9,6 +9,7 @@ from analysis import draw_effects, interactions, score_table, sentences
 from analysis.effects import effects
 from analysis.names import UnknownNameError
 from analysis.pairs import expected_best
+from analysis.verdicts import BEST, NOT_SHOWN, ONE_SEED, STRICT
 from tests.made_sweep import grid, made_sweep
 
 LEVEL = {"a": 30.0, "b": 27.0, "c": 33.0, "d": 29.0}
@@ -60,7 +61,7 @@ def test_effects_are_found_with_their_sign_and_size(tmp_path):
     assert row["iqm"] == pytest.approx(row["difference"], abs=0.05)
     assert row["lowest"] <= row["difference"] <= row["highest"]
     assert row["seed_std"] == pytest.approx(0.1, rel=0.2)
-    assert (row["scope"], row["pairing"], row["used"]) == ("pictures", "strict", 1)
+    assert (row["scope"], row["pairing"], row["used"]) == ("pictures", STRICT, 1)
     assert frame.attrs["comparisons"] == 5
     expected = stats.false_discovery_control(frame["p"])
     assert frame["p_adjusted"].to_list() == pytest.approx(list(expected))
@@ -177,13 +178,65 @@ def test_noises_of_one_picture_are_one_picture(tmp_path):
     assert row[["pairs", "pictures", "scope"]].to_list() == [9, 2, "these pictures"]
 
 
+def test_noises_of_one_picture_are_no_more_alike_than_noises_are(tmp_path):
+    """One picture, each noise with an effect of its own: seeds alone would be all too sure."""
+    rng = np.random.default_rng(0)
+    origins = {name: {"clean": "one.png", "noise_seed": k} for k, name in enumerate("ab")}
+    hits = 0
+    for draw in range(20):
+        own = dict(zip("ab", 0.3 * rng.standard_normal(2), strict=True))
+
+        def score(arm, problem, own=own):
+            return LEVEL[problem] + own[problem] * (arm["net"] == "skip")
+
+        arms = [{"net": "skip"}, {"net": "encdec"}]
+        rows = grid(arms, score, problems="ab", seeds=range(5), draw=draw)
+        row = only(effects(made_sweep(tmp_path / str(draw), rows, origins=origins)))
+        hits += row["low"] <= 0 <= row["high"]
+    assert (row["pictures"], row["pairs"]) == (1, 10)
+    assert hits >= 17  # of 20, at a nominal 95 %
+
+
+SOME = {"snapshots": 3, "metrics_every": 7}
+
+
+def test_the_same_fit_looked_at_otherwise_counts_once(tmp_path):
+    rows = grid([{"net": "skip"}, {"net": "encdec"}], level, problems="a")
+    again = [{**row, **SOME, "psnr_ema_peak": 99.0} for row in rows]
+    third = [{**row, "device": "cuda"} for row in rows]
+    plain = effects(made_sweep(tmp_path / "once", rows))
+    sweep = made_sweep(tmp_path / "thrice", rows)
+    ours = list(sweep.trials.index)
+    sweep = made_sweep(tmp_path / "thrice", again + third)
+    everything = [*ours, *sweep.trials.index.difference(ours)]
+    frame = effects(sweep, trials=everything)
+    assert len(everything) == 18
+    assert only(frame).equals(only(plain))
+    assert frame.attrs["notes"] == [
+        "12 of 18 fits repeat another with the same settings and seeds, but for device, snapshots "
+        "or metrics_every, and are left out."
+    ]
+    assert plain.attrs["notes"] == []
+    assert score_table(sweep, trials=everything)["runs"].to_list() == [3, 3]
+
+
+def test_of_repeated_fits_the_one_that_ended_counts(tmp_path):
+    rows = grid([{"net": "skip"}, {"net": "encdec"}], level, problems="a")
+    dead = [{**row, **SOME, "outcome": "INTERRUPTED", "psnr_ema_peak": 99.0} for row in rows]
+    sweep = made_sweep(tmp_path, rows + dead)
+    unfinished = sweep.trials.index[sweep.trials["outcome"] == "INTERRUPTED"]
+    frame = effects(sweep, trials=[*unfinished, *sweep.trials.index.difference(unfinished)])
+    assert only(frame)["pairs"] == 3
+    assert len(frame.attrs["notes"]) == 1
+
+
 def test_one_seed_gives_no_interval_on_however_many_pictures(tmp_path):
     frame = effects(made_sweep(tmp_path, grid([ADAM, SGD], level, problems="abcd", seeds=[0])))
     row = only(frame)
-    assert row["verdict"] == "one seed"
+    assert row["verdict"] == ONE_SEED
     assert row[["low", "high", "p", "p_adjusted", "seed_std"]].isna().all()
     assert frame.attrs["comparisons"] == 0
-    (said,) = sentences(frame)
+    said, _metric = sentences(frame)
     assert said.endswith("(4 pairs over 4 pictures and 1 seed): one seed, which may be luck.")
     _zero, dot = draw_effects(frame).axes[0].lines
     assert (dot.get_marker(), dot.get_markerfacecolor()) == ("o", "white")
@@ -215,7 +268,7 @@ def test_nested_alternatives_are_paired_at_equal_numbers_of_tries(tmp_path):
     row = only(frame, factor="optimizer")
     assert row["difference"] == pytest.approx(0.6, abs=0.1)  # their mean: sgd has one try
     assert row[["pairing", "over", "settings", "versus_settings", "tries"]].to_list() == [
-        *("best of each", "lr", 3, 1, 1)
+        *(BEST, "lr", 3, 1, 1)
     ]
     assert "mean over 3 settings of lr against 1" in " ".join(sentences(frame))
     # lr 1 is sgd's alone: what it differs by is the optimizer's
@@ -228,7 +281,7 @@ def test_more_settings_alone_make_no_optimizer_better(tmp_path):
     frame = effects(made_sweep(tmp_path, grid(arms, level, seeds=range(8))))
     row = only(frame, factor="optimizer")
     assert row[["settings", "versus_settings", "tries", "verdict"]].to_list() == [
-        *(7, 2, 2, "not shown")
+        *(7, 2, 2, NOT_SHOWN)
     ]
     assert abs(row["difference"]) < 0.05
 
@@ -288,6 +341,13 @@ def test_metric_is_what_the_sweep_asked_for_if_it_is_a_psnr(tmp_path):
         effects(sweep, trials="x")
 
 
+def test_metric_is_found_as_the_leaderboard_finds_it(tmp_path):
+    rows = grid([{"net": "skip"}, {"net": "encdec"}], level, metric="psnr_peak")
+    rows = [{**row, "ssim_final": 0.5, "loss_final": 0.1} for row in rows]
+    for asked, used in (("psnr_ema_final", "psnr_peak"), ("ssim_final", "ssim_final")):
+        assert effects(made_sweep(tmp_path, rows, asked={"metric": asked})).attrs["metric"] == used
+
+
 def test_some_trials_alone_can_be_compared(tmp_path):
     sweep = made_sweep(tmp_path, grid([{"net": "skip"}, {"net": "encdec"}], level))
     ours = sweep.trials[sweep.trials["seed"] < 2].index
@@ -339,6 +399,67 @@ def test_score_table_has_a_row_for_each_configuration_the_best_first(tmp_path):
     assert row["high"] - row["low"] < 0.4  # of the seeds, not of the pictures
 
 
+def test_what_diverged_on_the_hard_picture_does_not_rank_first(tmp_path):
+    arms = [{"net": "encdec"}, {"net": "skip"}]
+    rows = grid(arms, lambda arm, problem: 25.0 + 7 * (problem == "a"), problems="ab")
+    for row in rows:
+        if row["net"] == "encdec" and row["problem"] == "b":
+            row |= {"outcome": "DIVERGED"}
+    rows[-1] |= {"outcome": "DIVERGED"}  # one seed of the other
+    table = score_table(made_sweep(tmp_path, rows))
+    assert table["label"].to_list() == ["skip", "encdec"]
+    assert table["mean"].to_list() == pytest.approx([28.5, 32], abs=0.2)
+    assert table["complete"].to_list() == [True, False]
+    names = ["pictures", "of_pictures", "runs", "diverged"]
+    assert table[names].to_numpy().tolist() == [[2, 2, 5, 1], [1, 2, 3, 3]]
+
+
+def test_each_noise_of_a_picture_has_to_be_scored(tmp_path):
+    origins = {name: {"clean": "one.png", "noise_seed": k} for k, name in enumerate("ab")}
+    rows = grid([{"net": "skip"}, {"net": "encdec"}], level, problems="ab")
+    rows = [row for row in rows if (row["net"], row["problem"]) != ("skip", "b")]
+    table = score_table(made_sweep(tmp_path, rows, origins=origins))
+    assert table["label"].to_list() == ["encdec", "skip"]  # b is hard
+    assert table["pictures"].to_list() == [1, 1]
+    assert table["complete"].to_list() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("psnr_ema_peak", "psnr_ema_peak, the best PSNR of the output's average."),
+        ("ssim_final", "ssim_final, the last structural similarity of the output."),
+        ("iteration_peak", "iteration_peak."),
+        ("seconds", "seconds; lower counts as better."),
+    ],
+)
+def test_sentences_name_the_metric_once(metric, said, tmp_path):
+    rows = [
+        {**row, metric: 5 + row["seed"]}
+        for row in grid([{"net": "skip"}, {"net": "encdec"}], level, problems="a")
+    ]
+    found = sentences(effects(made_sweep(tmp_path, rows), metric=metric))
+    assert [each for each in found if metric in each] == [f"Compared by {said}"]
+
+
+def test_sentences_count_interactions_apart(tmp_path):
+    arms = [
+        {"net": net, "norm": norm, "upsampling": upsampling}
+        for net in ("skip", "encdec")
+        for norm in ("batch", "none")
+        for upsampling in ("bilinear", "nearest")
+    ]
+    sweep = made_sweep(tmp_path, grid(arms, level))
+    alone, both = effects(sweep), interactions(sweep).iloc[:2]
+    both.attrs["comparisons"] = 2
+    said = " ".join(sentences(alone, both))
+    assert "3 comparisons of values and 2 of how one setting changes another, corrected" in said
+    assert "of the differences called in each, at most 5 %" in said
+    assert "3 comparisons of values were made; of the differences called, at most 5 %" in " ".join(
+        sentences(alone)
+    )
+
+
 def test_sentences_say_what_is_larger_than_the_noise_in_full(tmp_path):
     rows = [
         {"problem": "a", "seed": seed, **arm, "psnr_peak": value}
@@ -349,11 +470,12 @@ def test_sentences_say_what_is_larger_than_the_noise_in_full(tmp_path):
     assert sentences(frame) == [
         "adam (lr 0.01) against sgd (lr 1, momentum 0.9): +0.95 dB (95 % interval +0.83 to +1.07, "
         "3 pairs over 1 picture and 3 seeds): larger than the seed noise (0.13 dB); on this "
-        "picture alone."
+        "picture alone.",
+        "Compared by psnr_peak, the best PSNR of the output.",
     ]
-    none, *rest = sentences(frame, frame.iloc[:0], most=0)
+    none, *rest = sentences(frame, most=0)
     assert none == "The table has 1 more difference, 1 of them shown."
-    assert not rest
+    assert len(rest) == 1
 
 
 def test_a_difference_may_be_shown_and_still_be_less_than_the_noise(tmp_path):

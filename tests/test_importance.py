@@ -116,6 +116,12 @@ def test_fits_that_a_scheduler_ended_do_not_count(tmp_path):
     assert "12 of 48 fits ended early by asha" in frame.attrs["notes"][0]
 
 
+def test_the_same_fit_looked_at_otherwise_is_not_there_twice(tmp_path):
+    rows = grid(ARMS, score, problems="a")
+    again = [{**row, "snapshots": 3} for row in rows]
+    assert importance(made_sweep(tmp_path, rows + again)).attrs["trials"] == len(rows)
+
+
 def test_figure_has_the_most_important_on_top(tmp_path):
     frame = importance(made_sweep(tmp_path, grid(ARMS, score, problems="ab")))
     (axes,) = draw_importance(frame).axes

@@ -121,6 +121,37 @@ def test_bootstrap_repeats_with_its_seed_and_takes_any_statistic():
     assert uneven[0] < interquartile_mean(values) < uneven[1]
 
 
+def test_groups_within_one_or_two_clusters_are_the_values():
+    values = draws(2, 2, 5) + 3 * draws(2, 2, 1, seed=1)
+    clusters, groups = np.repeat([0, 1], 10), np.repeat(list("abcd"), 5)
+    found = mean_interval(values.ravel(), clusters=clusters, groups=groups)
+    means = values.mean(axis=-1)
+    assert found == pytest.approx(mean_interval(means.ravel(), clusters=[0, 0, 1, 1]))
+    one = mean_interval(values[0].ravel(), groups=groups[:10])
+    assert one == pytest.approx(mean_interval(means[0]))
+
+
+def test_groups_change_nothing_where_clusters_have_one_each_or_are_three():
+    values = draws(12)
+    two, three = np.repeat([0, 1], 6), np.repeat([0, 1, 2], 4)
+    for clusters, groups in ((two, two + 5), (three, np.repeat(np.arange(6), 2))):
+        found = mean_interval(values, clusters=clusters, groups=groups)
+        assert found == mean_interval(values, clusters=clusters)
+
+
+@pytest.mark.parametrize(("pictures", "noises"), [(1, 2), (1, 4), (2, 2)])
+def test_intervals_over_noises_of_few_pictures_cover_the_truth(pictures, noises):
+    rng = np.random.default_rng(pictures * noises)
+    groups = np.repeat(np.arange(pictures * noises), 5)
+    hits = []
+    for _ in range(600):
+        levels = 0.3 * rng.standard_normal((pictures * noises, 1))
+        values = (levels + 0.1 * rng.standard_normal((pictures * noises, 5))).ravel()
+        found = mean_interval(values, clusters=groups // noises, groups=groups)
+        hits.append(covers(found[1:3]))
+    assert 0.92 < np.mean(hits) < 0.98
+
+
 def covers(interval: tuple[float, ...]) -> bool:
     return interval[0] <= 0 <= interval[1]
 

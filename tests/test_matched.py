@@ -379,6 +379,7 @@ def test_fits_that_do_not_move_are_no_error(tmp_path):
         frame = matched(load_sweep(store), by=by)
         assert not frame.duplicated(["trial", "level"]).any()
         slopes = lr_slopes(frame[["psnr", *HEAD]])
+        assert slopes.empty == (by == "loss")
         np.testing.assert_allclose(slopes["change"].astype(float), 0, atol=1e-9)
     one_step = empty_sweep(tmp_path / "one")
     for lr in (1.0, 2.0):

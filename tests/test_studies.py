@@ -8,17 +8,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import load_sweep
+from analysis import load_sweep, score_table
+from analysis.ensemble import Ensemble
 from analysis.intervals import MeanInterval
 from analysis.pictures import decibels
 from dipray.errors import ConfigError
 from dipray.images import read_picture
 from dipray.store import Store
 from dipray.sweep import SweepResult
-from experiments.studies import architecture, ensembles, learning_rate, optimizers
+from experiments.studies import (
+    architecture,
+    ensemble_tables,
+    ensembles,
+    learning_rate,
+    optimizers,
+)
 from experiments.studies import study as frame
 from experiments.studies.ensemble_figures import correlation_table, draw_gains
-from experiments.studies.ensemble_tables import groups_of, mixing
+from experiments.studies.ensemble_tables import (
+    Group,
+    controls,
+    gains,
+    groups_of,
+    mixing,
+    mixtures,
+    shared_size,
+)
+from experiments.studies.factor_tables import left_out, write_factors
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.held_out import against_best, differences, held_out, ranking
@@ -58,6 +74,9 @@ def test_a_study_says_question_command_cost_and_expectation(study):
     assert starts[-1] == "Expected"
     assert f"python -m experiments.studies.{study.name}" in study.said
     assert re.search("refuted|surprise", study.said, re.IGNORECASE)
+    # an interval that holds zero is no support, and no refutation either
+    said = " ".join(study.said.split())
+    assert not re.search(r"refuted[^.;,]*(holds?) zero", said, re.IGNORECASE)
 
 
 @every_study
@@ -222,6 +241,34 @@ def test_the_ranking_in_words():
     assert said[3].endswith("3.00 dB higher on average")
 
 
+def test_noises_of_a_picture_are_no_seeds():
+    """Two pictures with two noises each, on which the kinds differ by that much."""
+    rows = [
+        (kind, 0.1, picture, f"{picture}-noise{noise}", seed, 20 + gain + 0.01 * seed)
+        for picture in "pq"
+        for noise, extra in enumerate((-1.0, 1.2))
+        for kind, gain in (("a", extra), ("b", 0.0))
+        for seed in range(5)
+    ]
+    fits = pd.DataFrame(rows, columns=["kind", "lr", "picture", "problem", "seed", "score"])
+    (row,) = differences(fits).to_dict("records")
+    assert (row["difference"], row["pairs"]) == (pytest.approx(0.1), 20)
+    # of four differences, -1 and 1.2 on each picture: two degrees of freedom
+    error = math.sqrt(2 * 1.1**2 / 4)
+    assert row["high"] - row["low"] == pytest.approx(2 * 4.3027 * error, rel=1e-3)
+    mine = ranking(fits).set_index("label").loc["a"]
+    assert mine["high"] - mine["low"] == pytest.approx(row["high"] - row["low"], rel=0.01)
+
+
+def test_lbfgs_is_not_said_to_compute_alike():
+    fits = scored(TWO_RATES)
+    for kind, expected in (("lbfgs, no jitter", 1), ("adam", 0)):
+        named = fits.replace({"kind": {"b": kind}})
+        said = ranking_sentences(ranking(named), differences(named))
+        assert sum("evaluates the network several times" in each for each in said) == expected
+    assert "evaluates the network several times" in " ".join(optimizers.STUDY.said.split())
+
+
 def test_the_rates_figure_leaves_out_what_diverged():
     data = rate_data(scored(TWO_RATES | {("b", 5.0, "q"): [math.nan, 1.0]})).set_index("kind")
     assert data.loc["b", "mean"] == 20
@@ -321,6 +368,66 @@ def test_the_control_and_what_diverged_are_no_members(tmp_path):
     assert sweep.trials.loc[group.control, "iterations"] == 300
 
 
+@pytest.fixture
+def uneven(monkeypatch):
+    """Groups of 3 and 4 fits on p, 4 and 4 on q, and of only one network on r; and their errors."""
+    rng = np.random.default_rng(0)
+    sizes = {("p", "a"): 3, ("p", "b"): 4, ("q", "a"): 4, ("q", "b"): 4, ("r", "b"): 4}
+    found = [
+        Group(f"{problem}-noise0", net, tuple(f"{problem}{net}{k}" for k in range(count)), "long")
+        for (problem, net), count in sizes.items()
+    ]
+    images = {name: rng.random((4, 4, 3)) for group in found for name in group.members}
+
+    def ensemble(sweep, members, *, picture):
+        stack = np.stack([images[name] for name in members])
+        return Ensemble("", picture, members, stack, np.full((4, 4, 3), 0.5), None)
+
+    monkeypatch.setattr(ensemble_tables, "ensemble_data", ensemble)
+    return found
+
+
+WITHOUT_SWEEP = Findings(None, (), None, None)
+
+
+def test_means_are_of_as_many_fits_on_every_picture(uneven):
+    size = shared_size(uneven)
+    assert size == 3
+    mixed = mixtures(WITHOUT_SWEEP, uneven, "ema", size)
+    assert set(mixed["size"]) == {2}  # which two networks can share
+    sizes, summary = gains(WITHOUT_SWEEP, uneven, "ema", size)
+    assert summary["seeds"].tolist() == [3, 4, 4, 4, 4]
+    assert set(summary["size"]) == {3}
+    assert summary["mean"].tolist() == sizes.loc[sizes["size"] == 3, "psnr"].tolist()
+
+
+def test_controls_are_held_against_as_many_fits_everywhere(uneven, monkeypatch):
+    asked = []
+
+    def table(sweep, members, *, control):
+        asked.append(len(members))
+        return pd.DataFrame(
+            {"kind": ["control", "mean"], "name": ["c", "mean"], "ema": 20.0}
+            | {"peak": 21.0, "peak_ema": 22.0}
+        )
+
+    monkeypatch.setattr(ensemble_tables, "ensemble_table", table)
+    assert controls(WITHOUT_SWEEP, uneven, 3)["ahead"].tolist() == [-2.0] * 5
+    assert asked == [3] * 5
+
+
+def test_no_network_on_every_picture_is_mixed_with_none(uneven):
+    only_r = [group for group in uneven if (group.problem[0], group.net) != ("q", "b")]
+    mixed = mixtures(WITHOUT_SWEEP, only_r, "ema", 2)
+    against = mixing(mixed)
+    assert against.empty
+    assert against.attrs["best"] == ""
+    _, summary = gains(WITHOUT_SWEEP, only_r, "ema", 2)
+    said = ensembles._sentences(summary, against, 2)
+    assert said[-1] == "no network has two fits that ended on every picture, so none are mixed"
+    assert all("2 seeds against one" in each for each in said[:-1])
+
+
 def test_the_gains_figure_has_a_panel_a_problem():
     sizes = pd.DataFrame(
         [(p, n, k, 20.0 + k, 20.0 + k) for p in "pqrs" for n in "ab" for k in (1, 2)],
@@ -340,6 +447,54 @@ def test_correlations_are_averaged_over_problems():
         pd.DataFrame(rows, columns=["problem", "net", "other", "correlation"])
     )
     assert table.loc["a", "b"] == pytest.approx(0.3)
+
+
+# factors
+
+
+def diverged_on_b(*nets):
+    return [
+        {"problem": f"{problem}-noise0", "net": net, "seed": seed}
+        | {"psnr_ema_peak": 32.0 - 7 * (problem == "b") + (net == "encdec"), "psnr_ema_final": 20.0}
+        | ({"outcome": "DIVERGED"} if net in nets and problem == "b" else {})
+        for net in ("skip", "encdec")
+        for problem in "ab"
+        for seed in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nets", "said"),
+    [
+        ((), ["the best average at its best is that of encdec, 29.50 dB"]),
+        (
+            ("encdec",),
+            [
+                "the best average at its best is that of skip, 28.50 dB",
+                "1 of 2 configurations have no score on some picture and are not ranked",
+            ],
+        ),
+    ],
+)
+def test_what_diverged_on_a_picture_is_not_the_best(nets, said, tmp_path):
+    sweep = made_sweep(tmp_path, diverged_on_b(*nets))
+    found = Findings(sweep, tuple(sweep.trials.index), StudyFlags(), None)
+    assert write_factors(found)[: len(said)] == said
+
+
+def test_no_configuration_is_the_best_if_none_has_all_pictures(tmp_path):
+    rows = [
+        row for row in diverged_on_b("encdec") if (row["net"], row["problem"][0]) != ("skip", "a")
+    ]
+    sweep = made_sweep(tmp_path, rows)
+    found = Findings(sweep, tuple(sweep.trials.index), StudyFlags(), None)
+    assert write_factors(found)[0].startswith("no configuration has a score on every picture")
+    table = score_table(sweep)
+    assert left_out(table) == [
+        "2 of 2 configurations have no score on some picture and are not ranked"
+    ]
+    (axes,) = draw_scores(table[table["complete"]]).axes
+    assert len(axes.get_yticks()) == 0
 
 
 # learning rates

@@ -42,24 +42,32 @@ def groups_of(found: Findings) -> list[Group]:
     return groups
 
 
-def gains(found: Findings, groups: list[Group], picture: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def shared_size(groups: list[Group]) -> int:
+    """How many fits each group has at least, so that means of so many compare and average."""
+    return min(len(group.members) for group in groups)
+
+
+def gains(
+    found: Findings, groups: list[Group], picture: str, size: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`gain_data` of each group, a row a size; and a row a group.
 
-    The second: problem, net, seeds, one and all (dB of one fit, and of the mean of all), rho, low,
-    high (how errors of two seeds correlate), limit (dB of endless seeds).
+    The second: problem, net, seeds, size, one and mean (dB of one fit, and of the mean of `size`),
+    rho, low, high (how errors of two seeds correlate), limit (dB of endless seeds).
     """
     sizes, summary = [], []
     for group in groups:
         data = gain_data(ensemble_data(found.sweep, group.members, picture=picture))
         said = {"problem": group.problem, "net": group.net}
         sizes.append(data.assign(**said)[[*said, *_GAIN]])
-        attrs, psnr = data.attrs, data["psnr"]
+        attrs, psnr = data.attrs, data.set_index("size")["psnr"]
         summary.append(
             {
                 **said,
                 "seeds": len(group.members),
-                "one": psnr.iloc[0],
-                "all": psnr.iloc[-1],
+                "size": size,
+                "one": psnr[1],
+                "mean": psnr[size],
                 "rho": attrs["rho"],
                 "low": attrs["rho_low"],
                 "high": attrs["rho_high"],
@@ -71,16 +79,16 @@ def gains(found: Findings, groups: list[Group], picture: str) -> tuple[pd.DataFr
     return pd.concat(sizes, ignore_index=True), pd.DataFrame(summary)
 
 
-def mixtures(found: Findings, groups: list[Group], picture: str) -> pd.DataFrame:
+def mixtures(found: Findings, groups: list[Group], picture: str, size: int) -> pd.DataFrame:
     """`mixture_data` of each problem: problem, size, networks, count, psnr.
 
-    The size is the same for all sets of networks of a problem: as many fits as each network has,
+    The size is the same for all problems and sets of networks: `size`, which every network has,
     rounded down so that all networks together can share it.
     """
+    networks = len({group.net for group in groups})
+    size = size // networks * networks or size
     frames = []
     for problem, errors in _errors(found, groups, picture):
-        fewest = min(map(len, errors.values()))
-        size = fewest // len(errors) * len(errors) or fewest
         frames.append(mixture_data(errors, size).assign(problem=problem, size=size))
     return pd.concat(frames, ignore_index=True)[["problem", "size", "networks", "count", "psnr"]]
 
@@ -95,18 +103,18 @@ def error_correlations(found: Findings, groups: list[Group], picture: str) -> pd
     return pd.concat(frames, ignore_index=True)[["problem", "net", "other", "correlation"]]
 
 
-def controls(found: Findings, groups: list[Group]) -> pd.DataFrame:
-    """The mean of the seeds against one fit with as many iterations as all of them, in dB.
+def controls(found: Findings, groups: list[Group], size: int) -> pd.DataFrame:
+    """The mean of `size` seeds against one fit with as many iterations as all planned, in dB.
 
-    problem, net, mean (of the seeds' last averages), control (its last average), control_best (the
-    best of its output and average, which only the truth can find), ahead (mean minus
-    control_best).
+    problem, net, mean (of the first seeds' last averages), control (its last average),
+    control_best (the best of its output and average, which only the truth can find), ahead (mean
+    minus control_best).
     """
     rows = []
     for group in groups:
         if group.control is None:
             continue
-        table = ensemble_table(found.sweep, group.members, control=group.control)
+        table = ensemble_table(found.sweep, group.members[:size], control=group.control)
         own = table[table["kind"] == "control"].iloc[0]
         mean = float(table.loc[table["name"] == "mean", "ema"].iloc[0])
         best = float(own[[name for name in ("peak", "peak_ema") if name in table]].max())
@@ -120,15 +128,16 @@ def mixing(table: pd.DataFrame) -> pd.DataFrame:
 
     table: what `mixtures` gives. networks, count, mean, low, high, p (dB, paired on problems,
     `mean_interval` with pictures as clusters), pictures; the best first. attrs: best, its name.
-    That one is chosen on the same pictures, which is in its favour.
+    That one is chosen on the same pictures, which is in its favour. Sets that lack a problem are
+    left out; no rows, and "" for the best, if that leaves no network alone.
     """
     wide = table.pivot(index="problem", columns="networks", values="psnr").dropna(axis=1)
     counts = table.drop_duplicates("networks").set_index("networks")["count"]
     pure = [name for name in map(str, wide) if counts[name] == 1]
-    best = str(wide[pure].mean().idxmax())
+    best = str(wide[pure].mean().idxmax()) if pure else ""
     pictures = wide.index.map(picture_of)
     rows = []
-    for name in map(str, wide):
+    for name in map(str, wide if best else ()):
         found = mean_interval(wide[name] - wide[best], clusters=pictures)
         if name == best:
             found = MeanInterval(0.0, math.nan, math.nan, math.nan)

@@ -8,15 +8,17 @@ trace of a short run), so 3 hours at 0.04 s and 4 at a time.
 Expected: errors of two seeds correlate by rho of about 0.75, so that eight fits gain 1 dB and
 endless ones 1.2 dB. The mean of eight ends above the control, which has long fitted the noise, and
 above even the control's best iteration. Errors of different networks correlate less than those of
-two seeds, so that two fits of each of four networks beat eight of the best network. Refuted is the
-last where the interval over photographs holds zero; it would surprise if a mixture fell behind,
-unless one of its networks is far worse than the others. The best network is chosen on the same
-photographs, which is in its favour.
+two seeds, so that two fits of each of four networks beat eight of the best network. The last is not
+borne out where the interval over photographs holds zero, and refuted where it lies below; that
+would surprise, unless one of the networks is far worse than the others. The best network is chosen
+on the same photographs, which is in its favour. Where fits diverge, all means are of as many fits
+as the network with the fewest has left.
 """
 
 import sys
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.intervals import MeanInterval
 from dipray.config import FitConfig
@@ -30,6 +32,7 @@ from experiments.studies.ensemble_tables import (
     mixing,
     mixtures,
     over_pictures,
+    shared_size,
 )
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
@@ -69,9 +72,10 @@ def _answer(found: Findings) -> None:
     if not groups:
         found.say("no network has two fits that ended: nothing to average")
         return
+    size = shared_size(groups)
     for picture, words in PICTURES.items():
-        sizes, summary = gains(found, groups, picture)
-        mixed = mixtures(found, groups, picture)
+        sizes, summary = gains(found, groups, picture, size)
+        mixed = mixtures(found, groups, picture, size)
         against = mixing(mixed)
         correlated = error_correlations(found, groups, picture)
         for name, frame in (
@@ -85,43 +89,48 @@ def _answer(found: Findings) -> None:
         found.draw(f"gain_{picture}", draw_gains(sizes, summary, title=f"mean of {words}"))
         title = f"how the errors of two {words} correlate, mean over pictures"
         found.draw(f"correlations_{picture}", draw_correlations(correlated, title=title))
-        best = against.attrs["best"]
-        size = mixed["size"].min()
-        figure = draw_scores(
-            against.assign(label=against["networks"]),
-            title=f"mean of {size} {words}, shared out among networks, 95 % intervals",
-            unit=f"PSNR against {size} of {best} (dB)",
-            none_at=0.0,
-        )
-        found.draw(f"mixing_{picture}", figure)
+        if len(against):
+            found.draw(f"mixing_{picture}", _draw_mixing(against, mixed, words))
         found.say(f"means of {words}:")
-        found.say_each(_sentences(summary, against))
-    control = controls(found, groups)
+        found.say_each(_sentences(summary, against, size))
+    control = controls(found, groups, size)
     found.write("controls", control)
     found.say("as much computing in one fit:")
     found.say_each(
-        f"{net}: the mean of the seeds' last averages against the control's best: "
+        f"{net}: the mean of {size} seeds' last averages against the control's best: "
         f"{verdict(*over_pictures(rows, 'ahead'))}; the control ends at "
         f"{rows['control'].mean():.2f} dB, the mean of the seeds at {rows['mean'].mean():.2f} dB"
         for net, rows in control.groupby("net", sort=False)
     )
 
 
-def _sentences(summary: pd.DataFrame, against: pd.DataFrame) -> list[str]:
+def _draw_mixing(against: pd.DataFrame, mixed: pd.DataFrame, words: str) -> Figure:
+    size = mixed["size"].iloc[0]
+    return draw_scores(
+        against.assign(label=against["networks"]),
+        title=f"mean of {size} {words}, shared out among networks, 95 % intervals",
+        unit=f"PSNR against {size} of {against.attrs['best']} (dB)",
+        none_at=0.0,
+    )
+
+
+def _sentences(summary: pd.DataFrame, against: pd.DataFrame, size: int) -> list[str]:
     said = []
     for net, rows in summary.groupby("net", sort=False):
-        gained = verdict(*over_pictures(rows.assign(gain=rows["all"] - rows["one"]), "gain"))
+        gained = verdict(*over_pictures(rows.assign(gain=rows["mean"] - rows["one"]), "gain"))
         said.append(
-            f"{net}: rho {rows['rho'].mean():.2f}; {rows['seeds'].min()} seeds against one: "
+            f"{net}: rho {rows['rho'].mean():.2f}; {size} seeds against one: "
             f"{gained}; endless seeds {(rows['limit'] - rows['one']).mean():+.2f} dB"
         )
+    if against.empty:
+        return [*said, "no network has two fits that ended on every picture, so none are mixed"]
     best = against.attrs["best"]
     several = against[against["count"] > 1]
     if len(several):
         top, whole = several.iloc[0], several.iloc[several["count"].argmax()]
         said.append(
-            f"all networks mixed against {best} alone, the best network: {_mixture(whole)}; the "
-            f"best mixture, {top['networks']}: {top['mean']:+.2f} dB"
+            f"{whole['networks']} mixed against {best} alone, the best network: "
+            f"{_mixture(whole)}; the best mixture, {top['networks']}: {top['mean']:+.2f} dB"
         )
     return said
 

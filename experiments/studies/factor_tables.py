@@ -42,4 +42,18 @@ def _best(scores: pd.DataFrame, when: str) -> list[str]:
     if scores.empty:
         return []
     best = scores.iloc[0]
-    return [f"the best average {when} is that of {best['label']}, {best['mean']:.2f} dB"]
+    if not best["complete"]:
+        return ["no configuration has a score on every picture, so none is called the best"]
+    said = f"the best average {when} is that of {best['label']}, {best['mean']:.2f} dB"
+    if best["diverged"]:
+        said += f"; {best['diverged']} of its {best['diverged'] + best['runs']} fits diverged"
+    return [said, *left_out(scores)]
+
+
+def left_out(scores: pd.DataFrame) -> list[str]:
+    """How many rows of a `score_table` lack pictures, and so are not to be ranked; or nothing."""
+    lacking = int((~scores["complete"]).sum())
+    if not lacking:
+        return []
+    each = f"{lacking} of {len(scores)} configurations have"
+    return [f"{each} no score on some picture and are not ranked"]

@@ -41,11 +41,11 @@ def ranking(fits: pd.DataFrame) -> pd.DataFrame:
     """A row for each kind, the best first, from fits as `held_out` takes them.
 
     label; mean: over pictures of the score at the rate chosen on the others, with its interval
-    (`mean_interval`, pictures as clusters); rates: those chosen and on how many pictures; tried:
-    how many there were; at_end: whether one of them is the least or greatest tried, so that a
-    better one may lie beyond; optimism: what the mean would gain if each picture chose for itself;
-    worst: the mean at the worst rate that never diverged; diverged: fits at the chosen rates
-    without a score.
+    (`mean_interval`, pictures as clusters, noises as groups); rates: those chosen and on how many
+    pictures; tried: how many there were; at_end: whether one of them is the least or greatest
+    tried, so that a better one may lie beyond; optimism: what the mean would gain if each picture
+    chose for itself; worst: the mean at the worst rate that never diverged; diverged: fits at the
+    chosen rates without a score.
     """
     means = _picture_means(fits)
     rows: list[dict[str, Any]] = []
@@ -54,7 +54,9 @@ def ranking(fits: pd.DataFrame) -> pd.DataFrame:
         scored = chosen.dropna(subset="score")
         if scored.empty:
             continue
-        found = mean_interval(scored["score"], clusters=scored["picture"], level=LEVEL)
+        found = mean_interval(
+            scored["score"], clusters=scored["picture"], groups=scored["problem"], level=LEVEL
+        )
         single = scored.groupby("picture")["score"].mean()
         rates = chosen.drop_duplicates("picture")["lr"].value_counts()
         tried = fits.loc[fits["kind"] == kind, "lr"]
@@ -82,7 +84,7 @@ def differences(fits: pd.DataFrame) -> pd.DataFrame:
     """A row for each two kinds: kind minus versus at the held-out rates, the greatest first.
 
     Paired on problem (picture and noise) and seed; low, high, p by `mean_interval`, pictures as
-    clusters; p_adjusted after Benjamini and Hochberg (1995).
+    clusters and noises as groups; p_adjusted after Benjamini and Hochberg (1995).
     """
     wide = (
         held_out(fits)
@@ -95,8 +97,8 @@ def differences(fits: pd.DataFrame) -> pd.DataFrame:
         pairs = (wide[one] - wide[other]).dropna()
         if pairs.empty:
             continue
-        pictures = pairs.index.get_level_values("picture")
-        found = mean_interval(pairs, clusters=pictures, level=LEVEL)
+        pictures, noises = (pairs.index.get_level_values(name) for name in ("picture", "problem"))
+        found = mean_interval(pairs, clusters=pictures, groups=noises, level=LEVEL)
         row = (one, other, *found, np.nan, pictures.nunique(), len(pairs))
         rows.append(row)
     frame = pd.DataFrame(rows, columns=_PAIRS)

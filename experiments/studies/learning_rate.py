@@ -62,7 +62,7 @@ ARMS = (
         (0.5, 1.0, 2.0, 4.0, 8.0),
     ),
 )
-_SMOKE_LRS = [0.5, 1.0, 2.0]
+_SMOKE_LRS = [0.5, 2.0]
 _COLUMNS = ("psnr", "tv", "hf_energy", "laplacian")
 _SAID = ("tv", "psnr")
 

@@ -1,12 +1,14 @@
 """Ensembles of several networks against ensembles of one, at the same number of fits."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.gain import mse_and_rho
 from analysis.pictures import decibels
 
 Products = NDArray[np.float64]
@@ -23,11 +25,7 @@ def error_products(errors: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
     for i, j in itertools.product(range(len(names)), repeat=2):
         one, other = errors[names[i]], errors[names[j]]
         products = one @ other.T / one.shape[1]
-        if i == j:
-            count = len(one)
-            found[i, j] = (products.sum() - np.trace(products)) / (count * (count - 1))
-        else:
-            found[i, j] = products.mean()
+        found[i, j] = math.prod(mse_and_rho(products)) if i == j else products.mean()
     return pd.DataFrame(found, index=names, columns=names)
 
 

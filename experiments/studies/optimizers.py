@@ -12,7 +12,9 @@ more than the seeds' noise; that rates matter more than kinds is refuted if the 
 less on average. Each kind is ranked by its best rate, of three (of L-BFGS, two first guesses). The
 best of several looks better than it is on the pictures that it was chosen on, so each photograph is
 scored at the rate that did best on the other four. L-BFGS cannot take a jittered input; Adam
-without jitter stands beside it, and those two compare.
+without jitter stands beside it, and those two compare. Budgets are equal in iterations, not in
+computing: one of L-BFGS evaluates the network several times, to find the length of its step (strong
+Wolfe).
 """
 
 import sys

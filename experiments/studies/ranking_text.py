@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from analysis.verdicts import NOT_SHOWN
 from experiments.studies.held_out import LEVEL, against_best
 
 
@@ -26,6 +27,11 @@ def ranking_sentences(rows: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
             f"the worst rate tried costs {rate:.2f} dB, mean over kinds, and the worst kind "
             f"{kind:.2f} dB against the best"
         )
+    if rows["label"].str.startswith("lbfgs").any() and len(rows) > 1:
+        said.append(
+            "an iteration of lbfgs evaluates the network several times (strong Wolfe): at equal "
+            "iterations it has had more computing than the others"
+        )
     if len(rows):
         said.append(
             "rates are chosen on the other pictures; chosen on the same one, scores would be "
@@ -38,5 +44,5 @@ def _compared(row: pd.Series) -> str:
     text = f", {row['mean']:+.2f} against the best"
     if pd.isna(row["p"]):
         return text
-    shown = "shown" if row["p_adjusted"] <= 1 - LEVEL else "not shown"
+    shown = "shown" if row["p_adjusted"] <= 1 - LEVEL else NOT_SHOWN
     return f"{text} ({row['low']:+.2f} to {row['high']:+.2f}, {shown} to differ)"

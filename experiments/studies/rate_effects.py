@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from analysis.intervals import mean_interval
-from analysis.lr_bias import EQUAL
+from analysis.lr_bias import EQUAL, furthest, in_decibels
 from analysis.matched import By
 from experiments.studies.pictures import picture_of
 
@@ -18,22 +18,18 @@ _EFFECTS = ["column", "mean", "low", "high", "p", "pictures", "fewest_lrs", "mos
 def rate_effects(slopes: pd.DataFrame, *, by: By) -> pd.DataFrame:
     """A row a column: the mean over pictures of its change for a tenfold learning rate.
 
-    slopes: what `lr_slopes` gives of fits that were matched `by`. Of each problem counts the level
-    that most learning rates reach, with most seeds, and of several the furthest. mean, low, high,
-    p: dB for a PSNR, a share else (averaged as ratios), `mean_interval` with pictures as clusters;
-    fewest_lrs, most_lrs: how many rates the slope of a problem rests on.
+    slopes: what `lr_slopes` gives of fits that were matched `by`; of each problem counts the level
+    that `furthest` chooses. mean, low, high, p: dB for a PSNR, a share else (averaged as ratios),
+    `mean_interval` with pictures as clusters; fewest_lrs, most_lrs: how many rates the slope of a
+    problem rests on.
     """
     rows = []
-    for column, part in slopes.groupby("column", sort=False):
-        ranked = part.assign(far=-part["level"] if by == "loss" else part["level"])
-        ranked = ranked.sort_values(["lrs", "seeds", "far"], ascending=False, kind="stable")
-        furthest = ranked.drop_duplicates("problem")
-        changes = furthest["change"].to_numpy(np.float64)
-        in_decibels = str(column).startswith("psnr")
-        clusters = furthest["problem"].map(picture_of)
-        found = mean_interval(changes if in_decibels else np.log10(1 + changes), clusters=clusters)
-        bounds = [each if in_decibels else 10**each - 1 for each in found[:3]]
-        lrs = furthest["lrs"]
+    for column, part in furthest(slopes, by=by).groupby("column", sort=False):
+        changes, decibels = part["change"].to_numpy(np.float64), in_decibels(str(column))
+        clusters = part["problem"].map(picture_of)
+        found = mean_interval(changes if decibels else np.log10(1 + changes), clusters=clusters)
+        bounds = [each if decibels else 10**each - 1 for each in found[:3]]
+        lrs = part["lrs"]
         rows.append((column, *bounds, found.p, clusters.nunique(), lrs.min(), lrs.max()))
     return pd.DataFrame(rows, columns=_EFFECTS)
 
@@ -57,7 +53,7 @@ def effects_table(effects: pd.DataFrame, columns: Sequence[str]) -> Table:
         shown.add_row(str(arm))
         for column in columns:
             found = [own[(own["column"] == column) & (own["by"] == by)] for by in EQUAL]
-            unit = "dB" if column.startswith("psnr") else "%"
+            unit = "dB" if in_decibels(column) else "%"
             shown.add_row(f"  {column}, {unit}", *(_cell(rows, unit) for rows in found))
     return shown
 

@@ -1,10 +1,9 @@
 """A plot of scores: a row each, with its interval."""
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
+from analysis.lr_plots import make_logarithmic
 from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
 
 _LINE, _EDGE = 0.24, 1.1  # inches: a row, and title and axis together
@@ -39,21 +38,10 @@ def draw_scores(
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(unit)
     if log:
-        _make_logarithmic(axes)
+        make_logarithmic(axes, axes.xaxis)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
     figure.suptitle(title, x=0.01, ha="left", fontsize="small", color=METHOD_GREY)
     return figure
-
-
-def _make_logarithmic(axes: Axes) -> None:
-    """Within one decade the usual ticks would hardly have a label."""
-    low, high = axes.xaxis.get_data_interval()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    if 0 < high < 10 * low:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -13,8 +13,7 @@ from analysis import load_sweep, write_tables
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
 from dipray.store import Store
-from dipray.sweep import Grid, SweepConfig, SweepResult, run_sweep
-from dipray.sweep.points import expand
+from dipray.sweep import Grid, SweepConfig, SweepResult, expand, run_sweep
 from dipray.sweep_config import Metric
 from experiments.exits import FAILED, INTERRUPTED, exit_code
 from experiments.live import LiveTable

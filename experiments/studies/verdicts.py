@@ -3,6 +3,7 @@
 import math
 
 from analysis.intervals import MeanInterval
+from analysis.verdicts import NOT_SHOWN
 
 
 def verdict(found: MeanInterval, pictures: int) -> str:
@@ -13,6 +14,6 @@ def verdict(found: MeanInterval, pictures: int) -> str:
     over = f"{pictures} picture{'' if pictures == 1 else 's'}"
     if math.isnan(found.low):
         return f"{found.mean:+.2f} dB ({over}, too few for an interval)"
-    shown = "not shown" if found.low <= 0 <= found.high else "shown"
+    shown = NOT_SHOWN if found.low <= 0 <= found.high else "shown"
     interval = f"95 % interval {found.low:+.2f} to {found.high:+.2f}, {over}"
     return f"{found.mean:+.2f} dB ({interval}): {shown} to differ from none"

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings import unit_of
-from analysis.importance import PICTURE
+from analysis.importance import LITTLE, PICTURE
 from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
 from analysis.verdicts import LARGER, NOT_SHOWN, ONE_SEED, SMALLER
 
@@ -13,7 +13,6 @@ _WIDTH = 7.5  # inches
 _LINE, _FRAME = 0.28, 0.45  # inches: a row, and what a panel adds to its rows
 _EDGE = 0.9  # inches, titles and axis together
 _BETTER, _WORSE = OKABE_ITO[0], OKABE_ITO[1]
-_LITTLE = 0.1  # of the variance; a forest that explains less tells nothing
 
 
 def draw_effects(effects: pd.DataFrame, *, most: int = 8) -> Figure:
@@ -68,7 +67,7 @@ def draw_importance(importance: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(_WIDTH, len(rows) * _LINE + _EDGE), layout="constrained")
     axes = figure.add_subplot()
     _clear(axes)
-    grey = [r2 < _LITTLE or setting == PICTURE for setting in rows["setting"]]
+    grey = [r2 < LITTLE or setting == PICTURE for setting in rows["setting"]]
     axes.barh(
         rows["setting"],
         rows["importance"],
@@ -81,7 +80,7 @@ def draw_importance(importance: pd.DataFrame) -> Figure:
     axes.axvline(0, color=METHOD_GREY, linewidth=0.8)
     axes.set_xlabel(f"share of the variance of {importance.attrs['metric']}")
     said = f"the forest explains {100 * max(r2, 0):.0f} % of the variance of held-out fits"
-    if r2 < _LITTLE:
+    if r2 < LITTLE:
         said += ": the bars mean nothing"
     axes.set_title(said, loc="left", fontsize="medium")
     return figure

@@ -10,7 +10,6 @@ from scipy.stats import false_discovery_control
 
 from analysis.comparable import Arm, Comparable, comparable
 from analysis.configuration import label
-from analysis.findings import sentences
 from analysis.intervals import (
     FEWEST_CLUSTERS,
     interquartile_mean,
@@ -21,8 +20,6 @@ from analysis.leaderboard import higher_is_better
 from analysis.pairs import Pairs, pair
 from analysis.sweep import Sweep
 from analysis.verdicts import LARGER, NOT_SHOWN, ONE_SEED, SMALLER
-
-__all__ = ["effects", "interactions", "sentences"]
 
 _DTYPES = {
     **dict.fromkeys(("pairs", "pictures", "seeds"), "int64"),

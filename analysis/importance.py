@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 from analysis.comparable import Comparable, comparable
 from analysis.sweep import Sweep
 
+LITTLE = 0.1  # of the variance; a forest that explains less tells nothing
 FEWEST_TRIALS = 10
 PICTURE = "picture"  # the row that tells how far settings do otherwise on other pictures
 _ROUNDING = 1e-12  # a relative difference that is arithmetic's own

@@ -46,7 +46,8 @@ def ranking_metric(
     chosen = asked or (own if own in (*NUMBERS, "loss") else "psnr_peak")
     table = sweep.trials if trials is None else trials
     lacking = chosen.startswith("psnr") and table[chosen].isna().all()
-    return "loss_final" if chosen == "loss" or lacking else chosen
+    fallback = lacking and table["loss_final"].notna().any()  # else nothing has run at all
+    return "loss_final" if chosen == "loss" or fallback else chosen
 
 
 def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = None) -> pd.DataFrame:

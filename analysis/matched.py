@@ -152,16 +152,18 @@ def _window(jitter: float) -> int:
 def _path(rows: pd.DataFrame, columns: Sequence[str], *, window: int, by: By) -> pd.DataFrame:
     """iteration, x (what fits are matched by) and the columns, each iteration; loss finite."""
     rows = rows[np.isfinite(rows["loss"])]
-    path = pd.DataFrame({"iteration": rows["iteration"].to_numpy(np.float64)})
+    path = {"iteration": rows["iteration"].to_numpy(np.float64)}
     if by == "loss":
         path["x"] = _smooth(rows["loss"].to_numpy(), window)
     elif by == "iteration":
         path["x"] = path["iteration"]
     else:  # a row is the state before its own step, so the first has gone no way yet
-        path["x"] = (rows["lr"].cumsum() - rows["lr"]).to_numpy()
+        lr = rows["lr"].to_numpy()
+        path["x"] = np.cumsum(lr) - lr
     for name in columns:
         path[name] = _smooth(_filled(rows[name].to_numpy(np.float64)), window)
-    return path.iloc[1:] if by == "lr_x_iteration" else path
+    frame = pd.DataFrame(path)
+    return frame.iloc[1:] if by == "lr_x_iteration" else frame
 
 
 def _filled(values: Values) -> Values:
@@ -178,10 +180,9 @@ def _smooth(values: Values, window: int) -> Values:
 
 def _at(path: pd.DataFrame, levels: Values, by: By) -> pd.DataFrame:
     """The path where it first reaches each level, NaN where it does not or begins beyond it."""
-    frame = pd.DataFrame({"level": levels})
-    names = path.columns.drop("x")
+    names = list(path.columns.drop("x"))
     if path.empty:
-        return frame.reindex(columns=["level", *names])
+        return pd.DataFrame({"level": levels}).reindex(columns=["level", *names])
     measured, wanted = path["x"].to_numpy(), levels
     if by == "loss":  # falling, so upside down
         tiny = np.finfo(np.float64).tiny
@@ -193,11 +194,12 @@ def _at(path: pd.DataFrame, levels: Values, by: By) -> pd.DataFrame:
     # the values themselves, not the furthest so far, or the columns would not belong to them
     step = measured[after] - measured[before]
     share = np.where(step > 0, (wanted - measured[before]) / np.where(step > 0, step, 1.0), 1.0)
+    found = {"level": levels}
     for name in names:
         values = path[name].to_numpy()
         between = values[before] + share * (values[after] - values[before])
-        frame[name] = np.where(inside, between, np.nan)
-    return frame
+        found[name] = np.where(inside, between, np.nan)
+    return pd.DataFrame(found)
 
 
 def _levels(paths: dict[str, pd.DataFrame], lrs: pd.Series, by: By, count: int) -> list[float]:

@@ -3,7 +3,8 @@
 from rich.console import Console
 
 from analysis import Sweep, iterations_saved, leaderboard, load_sweep
-from analysis.effects import effects, sentences
+from analysis.effects import effects
+from analysis.findings import sentences
 from analysis.leaderboard import ranking_metric
 from analysis.render import leaderboard_table
 from experiments.commands import ShowCommand

@@ -8,19 +8,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from made_sweep import grid as score_grid
+from made_sweep import made_sweep
 from PIL import Image
 from report_run import BASE, NASTY, Kind, add_problem, add_trial, grid, make_run, picture
 
 from analysis import leaderboard, load_sweep
+from analysis.effects import effects
 from analysis.names import UnknownNameError
+from analysis.palette import GREY, OKABE_ITO
 from analysis.report import report_html, write_report
 from analysis.report.content import page_content
 from analysis.report.curves import path_ends
+from analysis.report.factors import draw_effects, draw_importance
 from analysis.report.page import as_json
 from analysis.report.parallel import draw_parallel, parallel_data
 from analysis.report.pictures import Shot, pack
 from analysis.report.series import POINTS, curve_points
-from dipray.errors import FolderError
+from dipray.errors import ConfigError, FolderError
 from dipray.store import Store
 from experiments.commands import ReportCommand
 from experiments.report import run_report
@@ -242,6 +247,15 @@ def test_rates_seeds_and_settings_are_there(content):
     titles = [table["title"] for table in group["tables"]]
     assert titles[0] == "equal training loss"
     assert len(titles) == 3
+    at_loss, *others = group["tables"]
+    assert [table["slopes"] for table in others] == [None, None]
+    heads, rows = at_loss["slopes"]["heads"], at_loss["slopes"]["rows"]
+    assert heads[:5] == ["loss", "rates", "seeds", "PSNR, dB", "PSNR of average, dB"]
+    assert "TV" in heads
+    assert {row[0] for row in rows} <= {row[0] for row in at_loss["rows"]}
+    assert len(rows) > 1
+    assert all("%" in row[heads.index("TV")] and "(" in row[3] for row in rows)
+    assert any(f"over {len(rows)} levels a tenfold" in text for text in at_loss["sentences"])
     assert group["plots"][0]["title"].startswith("total variation")
     assert [text for _, text in group["plots"][0]["legend"]] == ["lr 0.003", "lr 0.01", "lr 0.03"]
     assert colour["seeds"]["members"] == 2
@@ -302,6 +316,27 @@ def test_pictures_are_packed_into_their_budget(kind):
     assert scarce.dropped > 0
 
 
+@pytest.mark.parametrize("budget", [10**9, 60_000, 9000])
+def test_a_picture_is_read_once(budget):
+    read = []
+
+    def shot(name: str, *, main: bool = False) -> Shot:
+        return Shot(name, lambda: read.append(name) or picture(Kind((96, 96)), 0), main=main)
+
+    shots = [shot("main", main=True), *(shot(str(n)) for n in range(90))]
+    assert pack(shots, budget).weight <= budget
+    assert sorted(read) == sorted(each.key for each in shots)
+
+
+def test_one_odd_picture_does_not_break_the_budget():
+    shots = [Shot(str(n), lambda: picture(Kind((16, 16)), 0)) for n in range(64)]
+    shots[33] = Shot("33", lambda: picture(Kind((400, 400)), 0))  # no sample has it
+    packed = pack(shots, 40_000)
+    assert packed.weight <= 40_000
+    assert len(packed.pictures) == 64
+    assert packed.dropped == 0
+
+
 def test_pictures_that_cannot_be_read_are_passed_over():
     def broken() -> bytes:
         raise FolderError("gone")
@@ -327,6 +362,59 @@ def test_another_metric(sweep, metric):
     content, _ = page_content(sweep, metric=metric)
     assert part(content, "gray")["board"]["metric"] in (metric, "loss_final")
     as_json(content)
+
+
+def test_a_metric_that_nobody_knows_in_the_folder_is_passed_over(tmp_path):
+    kinds = {"colour": COLOUR, "gray": GRAY}
+    store = make_run(tmp_path, kinds, grid(), metric="happiness")
+    content, _ = page_content(load_sweep(store))
+    metrics = {name: part(content, name)["board"]["metric"] for name in kinds}
+    assert metrics == {"colour": "psnr_peak", "gray": "loss_final"}
+    title = content["factors"]["effects"]["figure"]["layout"]["xaxis"]["title"]["text"]
+    assert "peak PSNR of the output" in title
+
+
+@pytest.mark.parametrize("metric", ["psnr_peak", "loss_final"])
+def test_effects_are_blue_where_the_first_value_is_better(tmp_path, metric):
+    score = {0.003: 20.0, 0.03: 25.0, 0.3: 25.01}
+    arms = [{"lr": lr} for lr in score]
+    rows = score_grid(arms, lambda arm, _: score[arm["lr"]], metric=metric, noise=0.5)
+    frame = effects(made_sweep(tmp_path, rows), metric=metric)
+    figure = draw_effects(frame, metric)
+    go.Figure(figure)
+    marker = figure["data"][0]["marker"]
+    blue, orange = OKABE_ITO[:2]
+    first_is_better = {"psnr_peak": (orange, "triangle-down"), "loss_final": (blue, "triangle-up")}
+    for place, row in enumerate(frame.to_dict("records")):
+        look = marker["color"][place], marker["symbol"][place]
+        if row["value"] == "0.003":
+            assert look == first_is_better[metric]
+        else:
+            assert row["verdict"] == "not shown"
+            assert look[1] == "circle-open"
+    title = figure["layout"]["xaxis"]["title"]["text"]
+    assert ("lower is better" in title) == (metric == "loss_final")
+
+
+def test_the_plot_of_effects_shows_the_greatest_of_many():
+    differences = [*np.linspace(0.1, 1, 45), -3.0]
+    frame = pd.DataFrame({"difference": differences}).assign(
+        factor="lr", value="1", versus="2", low=np.nan, high=np.nan, verdict="one seed"
+    )
+    frame.attrs = {"metric": "psnr_peak", "higher_is_better": True}
+    shown = draw_effects(frame, "PSNR")["data"][0]["x"]
+    np.testing.assert_allclose(shown, differences[6:])
+
+
+@pytest.mark.parametrize("r2", [0.05, 0.9, np.nan])
+def test_importances_are_grey_where_they_mean_nothing(r2):
+    shares = pd.DataFrame({"setting": ["lr", "picture"], "importance": [0.5, 0.2], "std": 0.1})
+    shares.attrs = {"r2": r2}
+    figure = draw_importance(shares, "PSNR")
+    go.Figure(figure)
+    lr, of_picture = figure["data"][0]["marker"]["color"]
+    assert of_picture == GREY
+    assert (lr == OKABE_ITO[0]) == (r2 > 0.5)
 
 
 def test_unknown_metric_is_refused(sweep):
@@ -396,14 +484,28 @@ def test_the_command_says_where_the_report_is(tmp_path, capsys):
     path, _, size = capsys.readouterr().out.strip().partition("  ")
     assert path == f"{store}/report.html"
     assert size == f"{len(store.read('report.html')) / 1e6:.1f} MB"
-    elsewhere = tmp_path / "new" / "page.html"
+    elsewhere = tmp_path / "page.html"
     run_report(ReportCommand(str(store), output=str(elsewhere), metric="psnr_final"))
     assert elsewhere.read_bytes().startswith(b"<!doctype html>")
     assert capsys.readouterr().out.startswith(f"{elsewhere}  ")
 
 
+@pytest.mark.parametrize(
+    ("output", "said"), [("new/page.html", "there is no folder"), (".", "is a folder")]
+)
+def test_the_command_refuses_an_output_in_one_line(tmp_path, monkeypatch, output, said):
+    make_run(tmp_path / "run", {"colour": COLOUR}, grid(seeds=1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said) as refused:
+        run_report(ReportCommand("run", output=output))
+    assert str(refused.value).startswith(f"output={output}: ")
+    assert "\n" not in str(refused.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+
+
 def test_report_goes_beside_the_run(tmp_path):
     store = make_run(tmp_path, {"colour": COLOUR}, grid(seeds=1))
-    write_report(load_sweep(store), file="other.html", metric="psnr_peak")
+    size = write_report(load_sweep(store), file="other.html", metric="psnr_peak")
+    assert len(store.read("other.html")) == size
     assert store.read("other.html").startswith(b"<!doctype html>")
     assert not store.exists("report.html")

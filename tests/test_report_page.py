@@ -173,6 +173,62 @@ def test_the_filter_and_all_columns(watched):
     assert methods.first.locator("td").first.evaluate(style) != plain.evaluate(style)
 
 
+def test_more_columns_keep_the_order(watched):
+    page = watched.page
+    heading = page.get_by_role("button", name="iterations", exact=True)
+    heading.click()
+    heading.click()
+    ranks = column(page, "#")
+    assert numbers(ranks) != sorted(numbers(ranks))
+    page.check("#board-all")
+    assert column(page, "#") == ranks
+    assert page.locator("#board th[aria-sort=descending]").inner_text().strip() == "iterations"
+    page.get_by_role("button", name="lr", exact=True).click()
+    page.uncheck("#board-all")  # the column is gone, and its order
+    assert page.locator("#board th[aria-sort=ascending]").inner_text().strip() == "#"
+    page.get_by_role("button", name="iterations", exact=True).click()
+    page.select_option("#problem", label="gray")
+    assert page.locator("#board th[aria-sort=ascending]").inner_text().strip() == "#"
+
+
+def test_figures_have_names(watched):
+    page = watched.page
+    watched.scroll_through()
+    drawn = page.locator(".js-plotly-plot:visible")
+    assert drawn.count() >= 5
+    for box in drawn.all():
+        assert box.get_attribute("role") == "img"
+        assert box.get_attribute("aria-label")
+    curves = page.locator("#curve-figure")
+    assert curves.get_attribute("aria-label") == "Curves: PSNR (dB) over iterations"
+    page.select_option("#curve-column", label="loss")
+    assert curves.get_attribute("aria-label") == "Curves: loss over iterations"
+
+
+def test_a_tenfold_rate_has_its_table(watched):
+    table = watched.page.locator("#rate-tables table").nth(1)
+    assert "change for a tenfold learning rate" in table.locator("caption").inner_text()
+    assert table.locator("tbody tr").count() > 1
+
+
+def test_without_plotly_the_figures_say_so(browser, study, folder):
+    text = study.read_text()
+    before, mark, rest = text.partition('<script id="plotly" type="text/plain">')
+    _, end, after = rest.partition("</script>")
+    path = folder / "no_plotly.html"
+    path.write_text(before + mark + "void 0;" + end + after)
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    figure = page.locator("#curve-figure")
+    figure.scroll_into_view_if_needed()
+    page.wait_for_function("document.getElementById('curve-figure').textContent !== ''")
+    assert "cannot be drawn" in figure.inner_text()
+    page.select_option("#curve-column", label="loss")
+    assert figure.locator("p").count() == 1
+    assert page.locator("#board tbody tr").count() > 2
+    page.close()
+
+
 def test_text_from_files_is_no_markup(watched):
     page = watched.page
     assert page.locator("img[src=x]").count() == 0

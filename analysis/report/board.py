@@ -5,35 +5,26 @@ from typing import Any
 import pandas as pd
 
 from analysis.configuration import label, setting_text, varying_settings
-from analysis.leaderboard import COMPARABLE, leaderboard
+from analysis.leaderboard import COMPARABLE, leaderboard, ranking_metric
 from analysis.report.words import HEADINGS, MISSING, number_text
 from analysis.sweep import Sweep
 from analysis.trials import NUMBERS
 
 _MAIN = ("ended_by", "iterations_run", "seconds")
-_TRUTH = ("psnr", "ssim")
-
-
-def page_metric(sweep: Sweep, metric: str | None = None) -> str:
-    """What the page ranks by: `metric`, else the sweep's own, else psnr_peak."""
-    asked = metric or str(sweep.asked.get("metric") or "psnr_peak")
-    return "loss_final" if asked == "loss" else asked
 
 
 def boards(sweep: Sweep, *, metric: str | None = None) -> dict[str, tuple[str, pd.DataFrame]]:
     """Of each problem the metric it is ranked by, and its part of the leaderboard.
 
-    Where no trial of a problem has the PSNR that was asked for, it is ranked by loss_final.
+    metric: None or a metric of trials, see `ranking_metric`, which decides for each problem.
     Raises UnknownNameError for a metric that trials do not have.
     """
-    wanted = page_metric(sweep, metric)
-    frames = {wanted: leaderboard(sweep, metric=wanted)}
+    frames: dict[str, pd.DataFrame] = {}
     trials = sweep.trials
     parts = {}
     for problem in dict.fromkeys([*sweep.problems["name"], *trials["problem"]]):
         ours = trials[trials["problem"] == problem]
-        lacking = ours[wanted].isna().all() and ours["loss_final"].notna().any()
-        chosen = "loss_final" if lacking and wanted.startswith(_TRUTH) else wanted
+        chosen = ranking_metric(sweep, metric, trials=ours)
         if chosen not in frames:
             frames[chosen] = leaderboard(sweep, metric=chosen)
         frame = frames[chosen]

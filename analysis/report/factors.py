@@ -4,51 +4,45 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.effects import effects, sentences
-from analysis.findings import unit_of
-from analysis.importance import FEWEST_TRIALS, importance
-from analysis.palette import METHOD_GREY, OKABE_ITO
-from analysis.report.board import page_metric
+from analysis.effects import effects
+from analysis.findings import sentences, unit_of
+from analysis.importance import FEWEST_TRIALS, LITTLE, PICTURE, importance
+from analysis.leaderboard import ranking_metric
+from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
 from analysis.report.theme import Drawing, axis, layout, plain
 from analysis.report.words import METRICS, MISSING
 from analysis.sweep import Sweep
-from dipray.errors import DiprayError
 
-_COLOURS = {"larger": OKABE_ITO[0], "smaller": OKABE_ITO[1]}
-_SYMBOLS = {"larger": "triangle-up", "smaller": "triangle-down"}
+_BETTER, _WORSE = (OKABE_ITO[0], "triangle-up"), (OKABE_ITO[1], "triangle-down")
+_UNDECIDED = ("#8a8a8a", "circle-open")
 _ROW = 26  # pixels of a line of text beside a plot
 _MOST_ROWS = 40
 
 
 def factor_section(sweep: Sweep, *, metric: str | None = None) -> dict[str, Any]:
-    """Effects and importance for the page; a part that does not apply is missing."""
-    metric = page_metric(sweep, metric)
-    if not sweep.trials[metric].notna().any():
-        metric = "loss_final"
+    """Effects and importance for the page; a part that does not apply is missing.
+
+    Raises UnknownNameError for a metric that trials do not have.
+    """
+    metric = ranking_metric(sweep, metric)
     title = METRICS.get(metric, metric)
     content: dict[str, Any] = {}
-    try:
-        frame = effects(sweep, metric=metric)
-        if len(frame):
-            content["effects"] = {
-                "sentences": [str(each) for each in sentences(frame)],
-                "figure": draw_effects(frame, title),
-                "table": effect_table(frame),
-                "left_out": max(0, len(frame) - _MOST_ROWS),
-            }
-    except DiprayError as error:
-        content["why"] = str(error)
-    try:
-        enough = sweep.trials[metric].notna().sum() >= FEWEST_TRIALS
-        shares = importance(sweep, metric=metric) if enough else pd.DataFrame()
-        if len(shares):
-            content["importance"] = {
-                "figure": draw_importance(shares),
-                "r2": f"{shares.attrs['r2']:.2f}" if "r2" in shares.attrs else MISSING,
-                "metric": title,
-            }
-    except DiprayError as error:
-        content["why"] = str(error)
+    frame = effects(sweep, metric=metric)
+    if len(frame):
+        content["effects"] = {
+            "sentences": [str(each) for each in sentences(frame)],
+            "figure": draw_effects(frame, title),
+            "table": effect_table(frame),
+            "left_out": max(0, len(frame) - _MOST_ROWS),
+        }
+    enough = sweep.trials[metric].notna().sum() >= FEWEST_TRIALS
+    shares = importance(sweep, metric=metric) if enough else pd.DataFrame()
+    if len(shares):
+        content["importance"] = {
+            "figure": draw_importance(shares, title),
+            "r2": f"{shares.attrs['r2']:.2f}",
+            "metric": title,
+        }
     return content
 
 
@@ -71,8 +65,11 @@ def effect_table(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def draw_effects(frame: pd.DataFrame, title: str) -> Drawing:
-    """Differences with their intervals, a line each, the first on top."""
-    rows = frame.head(_MOST_ROWS).to_dict("records")
+    """Differences with their intervals, a line each, in the table's order; the greatest of many."""
+    greatest = frame["difference"].abs().nlargest(_MOST_ROWS).index
+    rows = frame[frame.index.isin(greatest)].to_dict("records")
+    good = "larger" if frame.attrs["higher_is_better"] else "smaller"
+    looks = [_look(str(row["verdict"]), good) for row in rows]
     names = [
         plain(f"{row['factor']}: {_arm(row, 'value')} vs {_arm(row, 'versus')}") for row in rows
     ]
@@ -94,17 +91,18 @@ def draw_effects(frame: pd.DataFrame, title: str) -> Drawing:
             "arrayminus": below,
             "color": METHOD_GREY,
             "thickness": 1.2,
-            "width": 3,
+            "width": 0,  # a cap would stand where there is no interval, too
         },
         "marker": {
             "size": 10,
-            "color": [_COLOURS.get(row["verdict"], "#8a8a8a") for row in rows],
-            "symbol": [_SYMBOLS.get(row["verdict"], "circle-open") for row in rows],
+            "color": [colour for colour, _ in looks],
+            "symbol": [symbol for _, symbol in looks],
         },
     }
     unit = unit_of(str(frame.attrs["metric"]))
     x = axis(
-        f"difference in {title}{f', {unit}' if unit else ''}",
+        f"difference in {title}{f', {unit}' if unit else ''}; "
+        f"{'higher' if good == 'larger' else 'lower'} is better",
         zeroline=True,
         zerolinecolor=METHOD_GREY,
     )
@@ -112,8 +110,12 @@ def draw_effects(frame: pd.DataFrame, title: str) -> Drawing:
     return {"data": [trace], "layout": layout(x=x, y=y, height=_height(len(rows)))}
 
 
-def draw_importance(shares: pd.DataFrame) -> Drawing:
-    """Permutation importance with its standard deviation, a bar a setting."""
+def draw_importance(shares: pd.DataFrame, title: str) -> Drawing:
+    """Permutation importance with its standard deviation, a bar a setting.
+
+    The picture's bar is grey; all are where the forest explains next to nothing.
+    """
+    useless = not shares.attrs["r2"] >= LITTLE
     ordered = shares.sort_values("importance", ascending=False).head(_MOST_ROWS)
     names = [plain(str(name)) for name in ordered["setting"]]
     values = [float(value) for value in ordered["importance"]]
@@ -124,21 +126,33 @@ def draw_importance(shares: pd.DataFrame) -> Drawing:
         "y": list(range(len(names))),
         "text": names,
         "textposition": "none",
+        "width": 0.6,
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
-        "marker": {"color": OKABE_ITO[0]},
+        "marker": {
+            "color": [
+                GREY if useless or name == PICTURE else OKABE_ITO[0] for name in ordered["setting"]
+            ]
+        },
         "error_x": {
             "type": "data",
             "array": [0.0 if pd.isna(value) else float(value) for value in ordered["std"]],
             "color": METHOD_GREY,
             "thickness": 1.2,
-            "width": 3,
+            "width": 0,  # a cap would stand where there is no interval, too
         },
     }
-    x = axis("share of the spread between trials", zeroline=True)
+    x = axis(f"share of the variance of {title}", zeroline=True)
     return {
         "data": [trace],
         "layout": layout(x=x, y=_named_axis(names), height=_height(len(names))),
     }
+
+
+def _look(verdict: str, good: str) -> tuple[str, str]:
+    """Colour and symbol of a difference whose value is better if it is `good`."""
+    if verdict not in ("larger", "smaller"):
+        return _UNDECIDED
+    return _BETTER if verdict == good else _WORSE
 
 
 def _arm(row: dict[Any, Any], name: str) -> str:

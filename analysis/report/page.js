@@ -38,6 +38,7 @@
   // Figures: drawn when they come near the window, and again when what they show changes
 
   const drawings = new Map();
+  let plotlyTried = false;
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
   }, { rootMargin: "300px" });
@@ -45,13 +46,21 @@
   function draw(box) {
     near.unobserve(box);
     const drawing = drawings.get(box);
-    if (!drawing || drawing.drawn || !window.Plotly) return;
+    if (!drawing || drawing.drawn) return;
+    if (!window.Plotly) {
+      if (plotlyTried) box.replaceChildren(make("p", { class: "missing" }, "This figure cannot be drawn: plotly, which this page carries, did not start in this browser. The tables have its numbers."));
+      return;
+    }
     drawing.drawn = true;
     const figure = drawing.figure();
     Plotly.react(box, figure.data, figure.layout, content.theme.config);
   }
-  function show(box, figure, height = 440) {
+  /** The figure in the box once it is near; `of` says what of its section it shows. */
+  function show(box, figure, { of = "", height = 440 } = {}) {
     const before = drawings.get(box);
+    const heading = box.closest("section").querySelector("h2").textContent;
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", of ? `${heading}: ${of}` : heading);
     box.style.minHeight = `${height}px`; // so that nothing moves when it is drawn
     drawings.set(box, { figure, drawn: false });
     if (before && before.drawn) draw(box);
@@ -64,6 +73,8 @@
     if (drawings.delete(box) && window.Plotly) Plotly.purge(box);
     near.unobserve(box);
     box.style.minHeight = "";
+    box.removeAttribute("role");
+    box.removeAttribute("aria-label");
     box.replaceChildren(...(text ? [make("p", { class: "missing" }, text)] : []));
   }
   const section = (id, there) => {
@@ -185,8 +196,6 @@
 
   function showBoard() {
     const board = problem.board;
-    order.column = 0;
-    order.falling = false;
     const all = byId("board-all").checked;
     const shown = board.columns.map((column, at) => ({ ...column, at })).filter((column) => all || column.shown);
     const heads = shown.map((column) => {
@@ -207,7 +216,8 @@
     byId("board").replaceChildren(
       make("caption", {}, `${problem.name}, ranked by ${problem.metric}`),
       make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
-    sortBoard(0, false);
+    const kept = shown.some((column) => column.at === order.column);
+    sortBoard(kept ? order.column : 0, kept && order.falling);
     filterBoard();
   }
   function cell(column, row, colours) {
@@ -276,27 +286,27 @@
         xaxis: { ...base.xaxis, type: logX ? "log" : "linear", tickformat: ",~r" },
         yaxis: { ...base.yaxis, type: logY ? "log" : "linear", tickformat: logY ? "~g" : "", title: { ...base.yaxis.title, text: chosen.title } } };
       return { data, layout: chosen.levels ? withLevels(layout, problem.curves.levels, data, logY) : layout };
-    });
+    }, { of: `${chosen.title} over iterations` });
   }
   function showPaths() {
     const kind = problem.paths.kinds[Number(byId("path-kind").value)] || problem.paths.kinds[0];
     show(byId("path-figure"), () => {
       const lines = lineTraces(kind.x, kind.y, "%{text}<br>TV %{x:.4g}, %{y:.2f} dB<extra></extra>");
       return { data: [...lines, ...kind.marks], layout: withLevels(problem.paths.layout, problem.paths.levels, lines, false) };
-    });
+    }, { of: kind.title });
   }
-  function hasWebgl() {
+  const hasWebgl = (() => {
     try {
       return Boolean(document.createElement("canvas").getContext("webgl"));
     } catch {
       return false;
     }
-  }
+  })();
   function showParallel() {
     const box = byId("parallel-figure");
     clear(box);
     if (!problem.parallel) return;
-    if (hasWebgl()) show(box, () => problem.parallel, problem.parallel.layout.height);
+    if (hasWebgl) show(box, () => problem.parallel, { of: problem.metric, height: problem.parallel.layout.height });
     else clear(box, "This figure needs WebGL, which this browser does not offer; the leaderboard with all columns has the same numbers.");
   }
 
@@ -308,7 +318,10 @@
     options(byId("rate-column"), group.plots.map((plot) => plot.title));
     byId("rate-tables").replaceChildren(...group.tables.map((table) => {
       const all = plainTable(`at ${table.title}`, table.heads, table.rows, { numeric: () => true, ruled: true });
-      return make("div", { class: "matched" }, all,
+      const slopes = table.slopes && plainTable(`at ${table.title}, change for a tenfold learning rate (95 % interval over seeds)`,
+        table.slopes.heads, table.slopes.rows, { numeric: () => true });
+      if (slopes) slopes.classList.add("slopes");
+      return make("div", { class: "matched" }, all, slopes,
         make("ul", { class: "note" }, ...table.sentences.map((text) => make("li", {}, text))));
     }));
     showRatePlot();
@@ -320,14 +333,14 @@
     if (!plot) return;
     byId("rate-legend").replaceChildren(
       ...plot.legend.map(([colour, text]) => make("li", {}, swatch(colour), make("span", {}, text))));
-    show(byId("rate-figure"), () => plot.figure, plot.figure.layout.height);
+    show(byId("rate-figure"), () => plot.figure, { of: plot.title, height: plot.figure.layout.height });
   }
   function showSeeds() {
     const seeds = problem.seeds;
     byId("seed-members").textContent = `${seeds.members} seeds of ${seeds.label}, averages of their last iterations.`;
     byId("seed-law").textContent = seeds.law;
     byId("seed-figure").hidden = byId("seed-legend").hidden = !seeds.figure;
-    if (seeds.figure) show(byId("seed-figure"), () => seeds.figure, seeds.figure.layout.height);
+    if (seeds.figure) show(byId("seed-figure"), () => seeds.figure, { of: "PSNR by the number of pictures averaged", height: seeds.figure.layout.height });
     byId("seed-legend").replaceChildren(
       ...(seeds.legend || []).map(([colour, text]) => make("li", {}, swatch(colour), make("span", {}, text))));
     const scale = make("span", {}, make("span", { class: "scale" }),
@@ -345,18 +358,18 @@
     const figures = [];
     if (effects) {
       const box = make("div", { class: "figure" });
-      figures.push([box, effects.figure]);
+      figures.push([box, effects.figure, "differences"]);
       body.append(make("ul", {}, ...effects.sentences.map((text) => make("li", {}, text))), box);
-      if (effects.left_out) body.append(make("p", { class: "note" }, `The plot leaves out ${effects.left_out} further pairs; the table has all.`));
+      if (effects.left_out) body.append(make("p", { class: "note" }, `The plot shows the greatest differences and leaves out ${effects.left_out}; the table has all.`));
       body.append(plainTable("differences between two values of a setting", effects.table.heads, effects.table.rows, { numeric: (at) => at > 2 && at < 9, ruled: true }));
     }
     if (importance) {
       const box = make("div", { class: "figure" });
-      figures.push([box, importance.figure]);
+      figures.push([box, importance.figure, "which setting matters"]);
       body.append(make("h3", {}, "Which setting matters"),
-        make("p", { class: "about" }, `The share of the spread in ${importance.metric} that is lost to a random forest when the values of one setting are shuffled; on trials that it has not seen it explains R² = ${importance.r2} of the spread, and with an R² near or below 0 the bars mean nothing.`), box);
+        make("p", { class: "about" }, `The share of the variance of ${importance.metric} that is the setting's: half of what the squared error of a random forest on held-out trials grows by when the values of the setting are shuffled. The forest explains R² = ${importance.r2} of their variance; with an R² near or below 0 the bars mean nothing, and they are grey. Whiskers are one standard deviation over splits and shuffles.`), box);
     }
-    for (const [box, figure] of figures) show(box, () => figure, figure.layout.height);
+    for (const [box, figure, of] of figures) show(box, () => figure, { of, height: figure.layout.height });
   }
 
   // Pictures
@@ -487,6 +500,8 @@
     section("gallery", Boolean(problem));
     for (const name of ["path", "rate", "seed"]) clear(byId(`${name}-figure`));
     if (!problem) return;
+    order.column = 0;
+    order.falling = false;
     showBoard();
     showLegends();
     showParallel();
@@ -528,6 +543,7 @@
   // plotly takes a while to be read, so the tables are painted before it is
   setTimeout(() => {
     document.head.append(make("script", {}, byId("plotly").textContent));
+    plotlyTried = true;
     for (const box of drawings.keys()) {
       near.unobserve(box);
       near.observe(box);

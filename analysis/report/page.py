@@ -10,21 +10,27 @@ from plotly.offline import get_plotlyjs
 from analysis.report.content import page_content
 from analysis.report.pictures import Album, pack
 from analysis.sweep import Sweep
+from dipray.store import Store
 
 REPORT = "report.html"
 MOST_BYTES = 14_500_000  # of the whole file, as far as pictures can see to it
-PICTURE_BYTES = 8_000_000  # of all pictures together
+PICTURE_BYTES = 6_000_000  # of all pictures together
 _FEWEST_PICTURE_BYTES = 2_000_000
 
 
-def write_report(sweep: Sweep, *, file: str = REPORT, metric: str | None = None) -> None:
-    """Write the report into the sweep's folder, whole or not at all.
+def write_report(
+    sweep: Sweep, *, file: str = REPORT, metric: str | None = None, store: Store | None = None
+) -> int:
+    """Write the report into a folder, whole or not at all; its size in bytes.
 
-    metric: what trials are ranked by; None: the sweep's own, or loss_final without the truth.
+    store: the folder; None: the sweep's own. metric: what trials are ranked by; None: the sweep's
+    own, or loss_final without the truth.
     Raises UnknownNameError for a metric that trials do not have, FolderError if it cannot be
     written.
     """
-    sweep.store.write(file, report_html(sweep, metric=metric).encode())
+    data = report_html(sweep, metric=metric).encode()
+    (store or sweep.store).write(file, data)
+    return len(data)
 
 
 def report_html(sweep: Sweep, *, metric: str | None = None) -> str:

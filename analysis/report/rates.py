@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.configuration import label, varying_settings
 from analysis.groups import SEEDS
-from analysis.lr_bias import lr_sentences, lr_slopes, lr_table
-from analysis.matched import COMPARED, By, lr_groups, matched, path_data
+from analysis.lr_bias import change_text, level_sentences, lr_sentences, lr_slopes, lr_table
+from analysis.matched import COMPARED, HEAD, By, lr_groups, matched, path_data
 from analysis.palette import OKABE_ITO
 from analysis.report.theme import Drawing, axis, layout, plain
 from analysis.report.words import MISSING, column_title, rounded
@@ -28,8 +28,11 @@ _COLUMNS = {
     "hf_energy": "HF energy",
     "laplacian": "Laplacian, 1/px²",
 }
+# changes are shares, but for a PSNR
+_UNITLESS = {name: title.partition(",")[0] for name, title in _COLUMNS.items() if name[0] != "p"}
 _FIRST = "tv"  # the column that the plot starts with
-_MOST_GROUPS = 3  # each reads its traces once for every column
+_SAID = ("tv", "psnr")  # the columns of the sentences
+_MOST_GROUPS = 3  # each reads its traces four times
 _POINTS = 80  # of a line
 _DASHES = ("solid", "dash", "dot")
 
@@ -59,7 +62,10 @@ def rate_sections(sweep: Sweep, problem: str) -> list[dict[str, Any]]:
 
 
 def rate_table(sweep: Sweep, members: Sequence[str], by: By) -> dict[str, Any]:
-    """Title, heads, rows of texts for each level and learning rate, and what they say."""
+    """Title, heads, rows of texts for each level and learning rate, and what they say.
+
+    At equal loss also `slopes`, the table of what a tenfold learning rate changes; else None.
+    """
     points = matched(sweep, by=by, trials=members)
     frame = lr_table(points)
     shown = [name for name in _COLUMNS if name in frame and frame[name].notna().any()]
@@ -73,15 +79,42 @@ def rate_table(sweep: Sweep, members: Sequence[str], by: By) -> dict[str, Any]:
         ]
         for row in frame.sort_values(["level", "lr"]).to_dict("records")
     ]
-    said = lr_sentences(lr_slopes(points), by=by)
-    return {"title": BY[by], "heads": heads, "rows": rows, "sentences": said}
+    table = {"title": BY[by], "heads": heads, "rows": rows, "slopes": None}
+    if by != "loss":
+        slopes = lr_slopes(points[[*HEAD, *_SAID]])
+        return table | {"sentences": lr_sentences(slopes, by=by, columns=_SAID)}
+    slopes = lr_slopes(points)
+    said = level_sentences(slopes, by=by, columns=_SAID)
+    if len(slopes) and slopes["low"].isna().all():
+        said = ["One seed alone, so the noise of these changes is not known."]
+    return table | {"slopes": slope_table(slopes), "sentences": said}
+
+
+def slope_table(slopes: pd.DataFrame) -> dict[str, Any] | None:
+    """Heads and rows of texts: what a tenfold learning rate changes, a row a level of the loss.
+
+    slopes: of `lr_slopes`, one problem's. None without any.
+    """
+    shown = [name for name in _COLUMNS if (slopes["column"] == name).any()]
+    if not shown:
+        return None
+    rows = []
+    for level, part in slopes.groupby("level"):
+        texts = {row["column"]: _unbroken(change_text(row)) for _, row in part.iterrows()}
+        lrs, seeds = part["lrs"].max(), part["seeds"].max()
+        rows.append(
+            [f"{level:.4g}", str(lrs), str(seeds), *(texts.get(name, MISSING) for name in shown)]
+        )
+    heads = ["loss", "rates", "seeds", *(_UNITLESS.get(name, _COLUMNS[name]) for name in shown)]
+    return {"heads": heads, "rows": rows}
 
 
 def draw_rates(sweep: Sweep, members: Sequence[str]) -> list[dict[str, Any]]:
     """A plot for each column against the training loss: a line a trial, a colour a rate."""
     plots = []
+    paths = path_data(sweep, COMPARED, trials=members, points=_POINTS)
     for column in sorted(COMPARED, key=lambda name: name != _FIRST):
-        data = path_data(sweep, column, trials=members, points=_POINTS)
+        data = paths.dropna(subset=column)
         if data.empty:
             continue
         x = axis("training loss", log=True, autorange="reversed", tickformat="~g", dtick="D2")
@@ -127,6 +160,11 @@ def _looks(data: pd.DataFrame) -> dict[float, tuple[str, str]]:
         float(rate): (OKABE_ITO[place % count], _DASHES[place // count % len(_DASHES)])
         for place, rate in enumerate(sorted(set(data["lr"])))
     }
+
+
+def _unbroken(text: str) -> str:
+    """A change with its interval, which may stand below it but not in two lines."""
+    return text.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
 
 
 def _mean_text(row: dict[Any, Any], name: str) -> str:

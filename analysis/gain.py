@@ -41,7 +41,7 @@ def gain_data(ensemble: Ensemble) -> pd.DataFrame:
         law = decibels(mse * (rho + (1 - rho) / size))
         rows.append((size, float(np.mean(levels)), min(levels), max(levels), first, law))
     frame = pd.DataFrame(rows, columns=columns)
-    low, high = _jackknife(products, rho)
+    low, high = (min(each, 1.0) for each in _jackknife(products, rho))  # NaN stays
     frame.attrs = {
         "mse": mse,
         "rho": rho,

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.intervals import mean_interval
-from analysis.matched import HEAD, By
+from analysis.matched import ASTRAY, HEAD, By
 
 EQUAL: dict[By, str] = {
     "loss": "at equal training loss",
@@ -28,9 +28,9 @@ def in_decibels(column: str) -> bool:
 def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A frame of `matched` over its seeds: a row for each problem, learning rate and level.
 
-    problem, lr, level, trials, diverged, reached (trials that got there); then iteration and for
-    each column its mean over those that got there, with `_low` and `_high` (Student's 95 %
-    interval over seeds, NaN below two).
+    problem, lr, level, trials, diverged (or collapsed), reached (trials that got there); then
+    iteration and for each column its mean over those that got there, with `_low` and `_high`
+    (Student's 95 % interval over seeds, NaN below two).
     """
     columns = [name for name in frame.columns if name not in HEAD]
     rows = []
@@ -41,7 +41,7 @@ def lr_table(frame: pd.DataFrame) -> pd.DataFrame:
             "lr": lr,
             "level": level,
             "trials": len(part),
-            "diverged": int((part["outcome"] == "DIVERGED").sum()),
+            "diverged": int(part["outcome"].isin(ASTRAY).sum()),
             "reached": len(got_there),
             "iteration": got_there["iteration"].mean(),
         }
@@ -63,10 +63,11 @@ def lr_slopes(frame: pd.DataFrame) -> pd.DataFrame:
     change is in dB for a PSNR, and a share (-0.05: five percent less) else; low and high are
     Student's 95 % interval over seeds. Only seeds with the same, greatest set of learning rates
     (of several the commonest) count, since a line over others would mean something else. Fits that
-    diverged do not count: for the sake of their first steps all others would be compared there.
+    diverged or collapsed do not count: for the sake of their first steps all others would be
+    compared there.
     """
     rows = []
-    frame = frame[frame["outcome"] != "DIVERGED"]
+    frame = frame[~frame["outcome"].isin(ASTRAY)]
     for (problem, level), part in frame.groupby(["problem", "level"], sort=True):
         for column in (name for name in frame.columns if name not in HEAD):
             slopes, lrs = _slopes(part, column)

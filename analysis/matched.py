@@ -22,6 +22,9 @@ from dipray.trace import COLUMN_NAMES
 By = Literal["loss", "iteration", "lr_x_iteration"]
 COMPARED = ("psnr", "psnr_ema", "tv", "hf_energy", "laplacian")
 HEAD = ("trial", "problem", "lr", "seed", "outcome", "level", "iteration")
+COLLAPSED = "COLLAPSED"  # an end of its own: the fit ran on, and ended above where it began
+ASTRAY = ("DIVERGED", COLLAPSED)
+_WORSE = 1.1  # times its first loss; jitter moves a loss by less
 JITTER_WINDOW = 10  # iterations over which a fit with jitter is averaged
 _FAR_APART = 1.5  # times; below, all fits have come about equally far
 
@@ -54,13 +57,13 @@ def matched(
 ) -> pd.DataFrame:
     """A row for each trial and level: where the trial first gets there, and what it is like there.
 
-    trial, problem, lr, seed, outcome, level, iteration, then `columns`; NaN where a trial never
-    gets there, or begins beyond it. by: the training loss (falling to the level for the first
-    time), the iteration, or the sum of the learning rates of the steps before it. Values between
-    iterations are interpolated linearly, in the loss's logarithm for loss. With input jitter the
-    loss and the columns of a fit are averaged over the same 10 iterations first. levels: None
-    chooses at most `num_levels` for each problem, evenly on a log scale, from where every fit that
-    did not diverge gets to where only the two furthest learning rates get.
+    trial, problem, lr, seed, outcome (COLLAPSED, too), level, iteration, then `columns`; NaN where
+    a trial never gets there, or begins beyond it. by: the training loss (falling to the level for
+    the first time), the iteration, or the sum of the learning rates of the steps before it. Values
+    between iterations are interpolated linearly, in the loss's logarithm for loss. With input
+    jitter the loss and the columns of a fit are averaged over the same 10 iterations first. levels:
+    None chooses at most `num_levels` for each problem, evenly on a log scale, from where every fit
+    that did not go astray gets to where only the two furthest learning rates get.
     Raises UnknownNameError, ConfigError.
     """
     _check(by, levels, num_levels)
@@ -80,8 +83,12 @@ def matched(
     }
     frames = []
     for problem, part in table.groupby("problem", sort=False):
-        whole = part.index[part["outcome"] != "DIVERGED"]
-        ours = {str(trial): paths[str(trial)] for trial in (whole if len(whole) else part.index)}
+        endings = {
+            str(trial): _ending(str(part.loc[trial, "outcome"]), rows_of.get(str(trial), none))
+            for trial in part.index
+        }
+        whole = [trial for trial in part.index if endings[str(trial)] not in ASTRAY]
+        ours = {str(trial): paths[str(trial)] for trial in (whole or part.index)}
         chosen = _levels(ours, part["lr"], by, num_levels) if levels is None else list(levels)
         for trial in map(str, part.index):
             path = paths[trial]
@@ -92,13 +99,23 @@ def matched(
                 problem=str(problem),
                 lr=row["lr"],
                 seed=row["seed"],
-                outcome=row["outcome"],
+                outcome=endings[trial],
             )
             frames.append(frame)
     order = [*HEAD, *columns]
     if not frames:
         return pd.DataFrame(columns=order)
     return pd.concat(frames, ignore_index=True)[order]
+
+
+def _ending(outcome: str, rows: pd.DataFrame) -> str:
+    """The outcome, or COLLAPSED where the last tenth of the losses lies above the first."""
+    loss = rows["loss"].to_numpy()
+    loss = loss[np.isfinite(loss)]
+    if outcome in ASTRAY or len(loss) < 2:
+        return outcome
+    last = float(np.median(loss[-max(1, len(loss) // 10) :]))
+    return COLLAPSED if last > _WORSE * loss[0] else outcome
 
 
 def _check(by: By, levels: Sequence[float] | None, num_levels: int) -> None:

@@ -4,6 +4,7 @@ Figures are plain objects without pyplot: no window, no global state.
 """
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -127,7 +128,10 @@ def save_figure(figure: Figure, place: Store | str | Path, name: str = "") -> No
     store = place if isinstance(place, Store) else Store(place)
     stream = io.BytesIO()
     try:
-        figure.savefig(stream, format=Path(name).suffix.removeprefix(".") or "png", dpi=150)
+        with warnings.catch_warnings():
+            # a picture's name may hold letters that no font here has
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            figure.savefig(stream, format=Path(name).suffix.removeprefix(".") or "png", dpi=150)
     except ValueError as error:
         raise FolderError(f"{name}: {error}") from None
     store.write(name, stream.getvalue())

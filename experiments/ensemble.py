@@ -35,6 +35,12 @@ def run_ensemble(command: EnsembleCommand) -> int:
     """Run the seeds and the control, average, and say what averaging gained."""
     if command.seeds < 2:
         raise ConfigError(f"seeds={command.seeds}: an ensemble needs at least 2", field="seeds")
+    if command.aggregate == "trimmed" and command.seeds < 4:
+        raise ConfigError(
+            f"aggregate='trimmed': of {command.seeds} seeds a quarter is none; write at least 4 "
+            "seeds, or mean or median",
+            field="aggregate",
+        )
     console = Console()
     lines = Lines(console)
     store = Store(command.save_dir or f"runs/ensemble-{safe_name(command.problem.source.stem)}")
@@ -90,7 +96,7 @@ def run_ensemble(command: EnsembleCommand) -> int:
     for file, what in (
         ("restored.png", "restored picture"),
         (f"{FOLDER}/deviation.png", "uncertainty"),
-        (FOLDER, "tables, plots"),
+        (FOLDER, "tables, plots" if len(table) else "pictures"),
     ):
         lines.say(f"{what:18}{store}/{file}")
     return 0

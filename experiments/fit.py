@@ -25,6 +25,7 @@ from dipray.recorder import Recorder, one_line
 from dipray.store import Store
 from dipray.trace import Summary
 from experiments.commands import FitCommand
+from experiments.outcomes import Lines
 from experiments.problems import name_apart
 
 BLOCK = 25  # iterations between two looks at the progress
@@ -37,21 +38,31 @@ def run_fit(command: FitCommand) -> int:
     problem = name_apart([command.problem])[0]
     identity = trial_id(problem.name, problem.fingerprint(), command.config)
     store = Store(command.save_dir or f"runs/{identity}")
+    lines = Lines(console)
     if _holds_this(store, problem, command.config, overwrite=command.overwrite):
-        console.print(
-            f"{store} holds this very fit already; --overwrite runs it again",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
-    else:
+        lines.say(f"{store} holds this very fit already; --overwrite runs it again")
+        _tell(lines, load_sweep(store))
+        return 0
+    try:
         fit_into(store, problem, command.config, console)
+    except KeyboardInterrupt:
+        _leave(lines, store)  # what there is of it
+        raise
+    _leave(lines, store)
+    return 0
+
+
+def _leave(lines: Lines, store: Store) -> None:
+    """Write table and figures of the fit in the folder, and say what came out."""
     sweep = load_sweep(store)
     write_tables(sweep)
     write_figures(sweep)
-    for line in [*describe(read_outcome(store)), *_places(sweep)]:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return 0
+    _tell(lines, sweep)
+
+
+def _tell(lines: Lines, sweep: Sweep) -> None:
+    for line in [*describe(read_outcome(sweep.store)), *_places(sweep)]:
+        lines.say(line)
 
 
 def _places(sweep: Sweep) -> list[str]:
@@ -83,10 +94,10 @@ def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite:
         if not isinstance(before, dict) or before.get(name) != value
     ]
     if problem_said(store, "fingerprint") != problem.fingerprint():
-        differing.insert(0, "picture")
+        differing.insert(0, "picture or truth")
     if differing:
         raise FolderError(
-            f"{store} holds another fit ({', '.join(differing[:4])} differ); choose another "
+            f"{store} holds another fit (other {', '.join(differing[:4])}); choose another "
             "--save-dir, or --overwrite it"
         )
     return is_finished(store)
@@ -96,11 +107,6 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
     """Run a fit and record it, showing its progress; Ctrl-C leaves a whole folder."""
     fit = Fit(problem, config)
     recorder = Recorder(store, fit)
-    store.remove(PROBLEMS)  # of a fit that this one replaces
-    store.remove(FIGURES)
-    _, height, width = problem.picture_shape
-    own = store.child(PROBLEMS, problem.name)
-    write_problem(own, problem, with_baselines=height * width <= MOST_PIXELS)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -112,6 +118,7 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
     ) as progress:
         task = progress.add_task(problem.name, total=config.iterations, quality="")
         try:
+            _write_problem(store, problem)
             for block in fit.blocks(BLOCK):
                 recorder.add(block)
                 progress.update(task, completed=fit.iteration, quality=_quality(recorder.summary))
@@ -121,6 +128,14 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
         except Exception as error:
             recorder.end(FAILED, reason=one_line(error))
             raise
+
+
+def _write_problem(store: Store, problem: Problem) -> None:
+    store.remove(PROBLEMS)  # of a fit that this one replaces
+    store.remove(FIGURES)
+    _, height, width = problem.picture_shape
+    own = store.child(PROBLEMS, problem.name)
+    write_problem(own, problem, with_baselines=height * width <= MOST_PIXELS)
 
 
 def _quality(summary: Summary) -> str:

@@ -111,7 +111,7 @@ class LiveTable(tune.Callback):
         standing = self.running.pop(trial.trial_id, None)
         if standing is not None and self._live is None:
             value = standing.values.get(self.metric)
-            quality = "" if value is None else f"  {self.metric} {value:.4g}"
+            quality = "" if value is None else f"  {self.metric} {self._text(value)}"
             self.console.print(
                 f"[{self.ended}/{self.total}] {standing.what}  "
                 f"iteration {standing.iteration}{quality}{how}",
@@ -119,6 +119,9 @@ class LiveTable(tune.Callback):
                 markup=False,
                 soft_wrap=True,
             )
+
+    def _text(self, value: float) -> str:
+        return f"{value:.4g}" if self.metric == "loss" else f"{value:.2f}"
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """The search is over."""
@@ -132,7 +135,7 @@ class LiveTable(tune.Callback):
         failed = f", {self.failed} failed" if self.failed else ""
         head = f"{self.ended} of {self.total} trials ended{failed}, {minutes}:{seconds:02d}"
         if self.best is not None:
-            head += f", best {self.metric} {self.best[0]:.4g}: {self.best[1]}"
+            head += f", best {self.metric} {self._text(self.best[0])}: {self.best[1]}"
         table = Table(box=None, pad_edge=False)
         table.add_column("running", overflow="ellipsis", no_wrap=True)
         for name in ("iteration", self.metric, "loss"):
@@ -143,7 +146,7 @@ class LiveTable(tune.Callback):
             table.add_row(
                 Text(standing.what),
                 str(standing.iteration),
-                "" if quality is None else f"{quality:.4g}",
+                "" if quality is None else self._text(quality),
                 "" if loss is None else f"{loss:.3g}",
             )
         return Group(Text(head), table)

@@ -20,7 +20,7 @@ from analysis.lr_bias import (
     lr_table,
 )
 from analysis.lr_plots import CURVES, draw_at_equal, draw_lr_curves
-from analysis.matched import By, matched
+from analysis.matched import COLLAPSED, By, matched
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
 from dipray.folder import safe_name
@@ -82,13 +82,14 @@ def _check(command: LrBiasCommand) -> None:
 
 def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) -> None:
     """Tables and plots of trials that differ in learning rate and seed alone; what they say."""
-    _say_diverged(lines, sweep.trials.loc[trials])
     columns = [name for name in CURVES if sweep.traces(name, trials)[name].notna().any()]
     compared = [name for name in columns if name != "loss"]
     said: list[str] = []
     store.remove(FOLDER)  # what an earlier call made of other trials
     for by in get_args(By):
         frame = matched(sweep, by=by, trials=trials, columns=compared)
+        if by == get_args(By)[0]:
+            _say_astray(lines, frame)
         table, slopes = lr_table(frame), lr_slopes(frame)
         write_table(store, f"{FOLDER}/at_equal_{by}", table)
         write_table(store, f"{FOLDER}/slopes_at_equal_{by}", slopes)
@@ -113,11 +114,15 @@ def report_lr_bias(lines: Lines, store: Store, sweep: Sweep, trials: list[str]) 
         lines.say(sentence)
 
 
-def _say_diverged(lines: Lines, trials: pd.DataFrame) -> None:
-    for lr, part in trials.groupby("lr"):
-        diverged = int((part["outcome"] == "DIVERGED").sum())
-        if diverged:
-            lines.say(f"diverged: {diverged} of {len(part)} fits with lr {lr:g}")
+def _say_astray(lines: Lines, frame: pd.DataFrame) -> None:
+    for lr, part in frame.drop_duplicates("trial").groupby("lr"):
+        for outcome, said in (
+            ("DIVERGED", "diverged"),
+            (COLLAPSED, "ended above the loss it began with"),
+        ):
+            count = int((part["outcome"] == outcome).sum())
+            if count:
+                lines.say(f"lr {lr:g}: {count} of {len(part)} fits {said}; not compared")
 
 
 def _table(table: pd.DataFrame, by: By, *, level: float) -> Table:

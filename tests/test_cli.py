@@ -78,7 +78,7 @@ def test_the_same_fit_again_is_kept_and_another_is_refused(capsys, clean_file, t
     assert "holds this very fit already" in out
     code, _, err = run(capsys, *command, "--lr", "0.02")
     assert code == 1
-    assert err.count("\n") == 1 and "holds another fit (lr differ)" in err
+    assert err.count("\n") == 1 and "holds another fit (other lr)" in err
     assert run(capsys, *command, "--lr", "0.02", "--overwrite")[0] == 0
     assert json.loads((folder / "config.json").read_text())["lr"] == 0.02
 

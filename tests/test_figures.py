@@ -80,3 +80,25 @@ def test_a_fit_that_replaces_another_leaves_nothing_of_it(tmp_path, clean_file, 
     assert Store(folder).names("problems") == Store(folder).names("figures") == ["my_photo"]
     assert not (folder / "peak.png").exists()
     assert f"restored   {folder}/ema.png" in capsys.readouterr().out
+
+
+def test_a_picture_may_have_a_name_in_any_letters(tmp_path, clean_file, truth):
+    from dipray.images import encode_png
+
+    photo = tmp_path / "日本 [1].png"
+    photo.write_bytes(encode_png(truth))
+    folder = tmp_path / "one"
+    assert fit("--clean", photo, "--noise-sigma", 25, "--save-dir", folder) == 0
+    assert (folder / "figures" / "日本__1_" / "pictures.png").exists()
+
+
+def test_an_interrupted_fit_says_so_in_its_folder(tmp_path, clean_file, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.fit.write_problem", interrupted)
+    folder = tmp_path / "one"
+    assert fit("--clean", clean_file, "--noise-sigma", 25, "--save-dir", folder) == 130
+    assert load_sweep(folder).trials["outcome"].item() == "INTERRUPTED"
+    assert (folder / "trials.csv").exists()
+    assert f"folder     {folder}" in capsys.readouterr().out

@@ -674,3 +674,16 @@ def test_a_change_that_rounds_to_nothing_is_none():
     said = lr_sentences(frame, by="loss")[0]
     assert "changes by +0.00 dB" in said
     assert "(95 % interval +0.00 dB to +0.00 dB): not shown to differ" in said
+
+
+def test_a_fit_that_collapses_is_a_row_and_no_slope(tmp_path):
+    store = empty_sweep(tmp_path)
+    loss = loss_at(0.3 * steps_before())
+    for lr in (0.1, 0.3):
+        add_path(store, lr, loss=loss, iterations=STEPS)
+    add_path(store, 9.0, loss=np.concatenate([loss[:1], np.full(STEPS - 1, 0.2)]), iterations=STEPS)
+    frame = matched(load_sweep(store), by="iteration")
+    assert set(frame.loc[frame["lr"] == 9.0, "outcome"]) == {"COLLAPSED"}
+    assert set(lr_table(frame)["lr"]) == {0.1, 0.3, 9.0}
+    assert lr_table(frame).groupby("lr")["diverged"].max().to_dict() == {0.1: 0, 0.3: 0, 9.0: 1}
+    assert set(lr_slopes(frame)["lrs"]) == {2}

@@ -192,7 +192,7 @@ def test_a_learning_rate_that_diverges_is_a_row_and_no_failure(compared):
         calm = table[(table["lr"] <= 3) & (table["reached"] == 2)]
         assert calm.groupby("level")["lr"].nunique().max() == 2
     for lr in ("100000", "1e+06"):
-        assert f"diverged: 2 of 2 fits with lr {lr}\n" in out
+        assert f"lr {lr}: 2 of 2 fits diverged; not compared\n" in out
     assert "nan" not in out and "Traceback" not in out
 
 

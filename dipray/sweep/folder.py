@@ -87,8 +87,8 @@ def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence
         if folder.exists(PROBLEM):
             if problem_said(folder, "fingerprint") != picture.fingerprint:
                 raise FolderError(
-                    f"{folder}: an earlier sweep has another picture of this name; choose another "
-                    "folder for this sweep"
+                    f"{folder}: an earlier call has another picture of this name, or this one with "
+                    "another truth; choose another folder"
                 )
             continue
         write_problem(folder, problem)

@@ -49,7 +49,11 @@ def _median(config: SweepConfig) -> TrialScheduler:
 
 
 def make_scheduler(config: SweepConfig, trials: Store) -> "PerPicture":
-    """The scheduler that the configuration names; trials: the folder of the trials' folders."""
+    """The scheduler that the configuration names; trials: the folder of the trials' folders.
+
+    auto is what it is where the truth is known.
+    """
+    config = config.settled(has_truth=True)
     makers: dict[str, Make] = {
         "asha": partial(_asha, config, 1),
         "hyperband": partial(_asha, config, 3),

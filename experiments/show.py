@@ -24,13 +24,18 @@ def run_show(command: ShowCommand) -> int:
 
 def show(sweep: Sweep, console: Console, *, metric: str | None = None, top: int = 20) -> None:
     """Leaderboards, the iterations that a scheduler saved, and what was left out."""
-    chosen = ranking_metric(sweep, metric)
-    console.print(leaderboard_table(leaderboard(sweep, metric=chosen, top=top)))
-    if chosen == "loss_final" and sweep.trials["psnr_peak"].isna().all():
-        console.print(
-            "the truth is not known: the loss only says how much was fitted, the noise included",
-            highlight=False,
-        )
+    trials = sweep.trials
+    for problem in dict.fromkeys([*sweep.problems["name"], *trials["problem"]]):
+        ours = trials[trials["problem"] == problem]
+        chosen = ranking_metric(sweep, metric, trials=ours)
+        board = leaderboard(sweep, metric=chosen, top=top)
+        console.print(leaderboard_table(board[board["problem"] == problem]))
+        if chosen == "loss_final" and ours["psnr_peak"].isna().all():
+            console.print(
+                "the truth is not known: the loss only says how much was fitted, the noise "
+                "included",
+                highlight=False,
+            )
     saved = iterations_saved(sweep)
     if saved["saved"]:
         console.print(

@@ -20,19 +20,19 @@ def run_sweep_command(command: SweepCommand) -> int:
     space = choose_space(command)
     problems = name_apart(command.problem.tasks())
     has_truth = all(problem.reference is not None for problem in problems)
-    config = command.sweep.settled(has_truth=has_truth)
+    settled = command.sweep.settled(has_truth=has_truth)
     store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
     result = run_sweep(
         problems,
         space,
         store,
         base=command.config,
-        config=config,
-        callbacks=[LiveTable(console, metric=config.metric, mode=config.mode)],
+        config=command.sweep,
+        callbacks=[LiveTable(console, metric=settled.metric, mode=settled.mode)],
     )
     sweep = load_sweep(store)
     write_tables(sweep)
-    write_figures(sweep, metric=None if config.metric == "loss" else config.metric)
+    write_figures(sweep, metric=None if settled.metric == "loss" else settled.metric)
     show(sweep, console)
     left = f", {result.interrupted} not finished (the same command goes on)"
     console.print(

@@ -40,8 +40,8 @@ def run_trials(
     """Run a grid on one picture, every fit to its end, and write the table of trials."""
     problems = name_apart([task])
     config = SweepConfig(scheduler="none", **resources.to_dict())
-    config = config.settled(has_truth=problems[0].reference is not None)
-    live = LiveTable(console, metric=config.metric, mode=config.mode)
+    settled = config.settled(has_truth=problems[0].reference is not None)
+    live = LiveTable(console, metric=settled.metric, mode=settled.mode)
     result = run_sweep(problems, grid, store, base=base, config=config, callbacks=[live])
     sweep = load_sweep(store)
     write_tables(sweep)

@@ -322,3 +322,20 @@ def test_mistakes_are_one_line_and_leave_nothing(
 def test_lrs_are_required():
     code, _, err = dipray("lr-bias", *CLEAN)
     assert code == 2 and "--lrs" in err
+
+
+def test_a_picture_without_the_truth_does_not_change_how_another_is_ranked(tmp_path):
+    from tests.synthetic import BASE, add_trial, empty_sweep, trace_rows
+
+    store = empty_sweep(tmp_path)
+    store.write_json("sweep.json", {"metric": "auto"})
+    loss = np.full(5, 0.01)
+    add_trial(store, BASE, problem="known", rows=trace_rows(loss, lr=0.1, psnr=np.full(5, 20.0)))
+    add_trial(store, BASE, problem="blind", rows=trace_rows(loss, lr=0.1))
+    code, out, _ = dipray("show", str(tmp_path))
+    assert code == 0
+    first, second = sorted((out.index("known   "), out.index("blind   ")))
+    boards = [out[first:second], out[second:]]
+    known, blind = sorted(boards, key=lambda board: board.startswith("blind"))
+    assert "peak dB" in known and "loss_final" not in known
+    assert "loss_final" in blind and "the truth is not known" in blind

@@ -43,7 +43,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "asked": [
             [name.replace("_", " "), str(sweep.asked[name])]
             for name in _ASKED
-            if sweep.asked.get(name) is not None
+            if sweep.asked.get(name) not in (None, "auto")
         ],
         "saved": f"{saved['saved']:,} of {saved['planned']:,} iterations ({saved['share']:.0%})"
         if saved["saved"]

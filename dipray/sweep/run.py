@@ -74,7 +74,8 @@ def run_sweep(
     base = base or FitConfig()
     problems = [problem.to("cpu") for problem in problems]
     has_truth = all(problem.reference is not None for problem in problems)
-    config = (config or SweepConfig()).settled(has_truth=has_truth)
+    asked = config or SweepConfig()
+    config = asked.settled(has_truth=has_truth)
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
     if not store.exists(SWEEP) and (there := store.names()):
@@ -84,7 +85,9 @@ def run_sweep(
         )
     search, kept = _search(pictures, space, base, config, store)
     write_problems(store, problems, pictures)
-    store.write_json(SWEEP, description(space, base, config, pictures))
+    # auto stays: a folder may hold pictures with the truth and without
+    said = description(space, base, config, pictures) | {"metric": asked.metric}
+    store.write_json(SWEEP, said)
     if not len(search):
         trials = tuple(search.drawn)
         return SweepResult(store, trials, kept=kept, run=0, failed=0, interrupted=0, seconds=0.0)

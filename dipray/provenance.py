@@ -22,7 +22,8 @@ def provenance(config: FitConfig, device: torch.device) -> dict[str, Any]:
         "dipray": dipray.__version__,
         "git_commit": _git_commit(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        # torch says which build it is, its metadata need not
+        "packages": {name: _version(name) for name in _PACKAGES} | {"torch": torch.__version__},
         "platform": platform.platform(),
         "device": device.type,
         "device_name": _device_name(device),

@@ -22,7 +22,7 @@ from dipray.config import FitConfig
 from dipray.sweep import Grid
 from experiments.studies.factor_tables import METRICS, left_out, write_factors
 from experiments.studies.findings import Findings
-from experiments.studies.flags import StudyFlags
+from experiments.studies.flags import SMOKE_FLAGS, StudyFlags
 from experiments.studies.score_plots import draw_scores
 from experiments.studies.study import Study, main
 from search_spaces.networks import SPACE
@@ -65,14 +65,7 @@ STUDY = Study(
     name="architecture",
     said=__doc__ or "",
     full=StudyFlags(),
-    smoke=StudyFlags(
-        smoke_test=True,
-        pictures=("astronaut", "coffee"),
-        size=32,
-        seeds=2,
-        iterations=30,
-        device="cpu",
-    ),
+    smoke=SMOKE_FLAGS,
     base=_base,
     space=_space,
     answer=_answer,

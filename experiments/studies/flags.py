@@ -59,3 +59,14 @@ class StudyFlags:
     def fit_seeds(self) -> list[int]:
         """The seeds of the fits."""
         return list(range(self.seeds))
+
+
+# what a smoke test runs where a study needs no more
+SMOKE_FLAGS = StudyFlags(
+    smoke_test=True,
+    pictures=("astronaut", "coffee"),
+    size=32,
+    seeds=2,
+    iterations=30,
+    device="cpu",
+)

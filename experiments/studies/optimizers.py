@@ -25,7 +25,7 @@ from dipray.config import FitConfig
 from dipray.sweep import Grid
 from experiments.studies.factor_tables import METRICS, write_factors
 from experiments.studies.findings import Findings
-from experiments.studies.flags import StudyFlags
+from experiments.studies.flags import SMOKE_FLAGS, StudyFlags
 from experiments.studies.held_out import against_best, differences, ranking
 from experiments.studies.pictures import picture_of
 from experiments.studies.ranking_text import ranking_sentences
@@ -103,14 +103,7 @@ STUDY = Study(
     name="optimizers",
     said=__doc__ or "",
     full=StudyFlags(),
-    smoke=StudyFlags(
-        smoke_test=True,
-        pictures=("astronaut", "coffee"),
-        size=32,
-        seeds=2,
-        iterations=30,
-        device="cpu",
-    ),
+    smoke=SMOKE_FLAGS,
     base=_base,
     space=_space,
     answer=_answer,

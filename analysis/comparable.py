@@ -115,13 +115,16 @@ def comparable(
 
 
 def compared_by(sweep: Sweep, trials: pd.DataFrame) -> str:
-    """What trials are ranked by, but psnr_peak instead of the loss where the truth is known.
+    """What trials are ranked by, but a PSNR against the truth wherever that is known.
 
-    A sweep may have to go by the loss, which tells how closely a fit follows its measurement, noise
-    included; what a setting is good for is told by the picture.
+    A sweep may have to go by the loss or by what was held out; what a setting is good for is told
+    by the picture.
     """
     ranked = ranking_metric(sweep, trials=trials)
-    return ranking_metric(sweep, "psnr_peak", trials=trials) if ranked == "loss_final" else ranked
+    if ranked.startswith("psnr"):
+        return ranked
+    against_truth = "psnr_ema_peak" if "ema" in ranked else "psnr_peak"
+    return ranking_metric(sweep, against_truth, trials=trials)
 
 
 def _once(trials: pd.DataFrame) -> pd.DataFrame:

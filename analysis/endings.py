@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-OWN_RULES = ("loss", "psnr")  # stops by the fit itself; all others are a scheduler's
+from dipray.stopping import RULES
+
+OWN_RULES = ("psnr", *RULES)  # stops by the fit itself; all others are a scheduler's
 
 
 def by_scheduler(trials: pd.DataFrame) -> pd.Series:

@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.leaderboard import leaderboard
+from analysis.pictures import decode, psnr
 from analysis.sweep import Sweep
 from dipray.errors import FolderError
+from dipray.trace import PEAKS
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,7 @@ class Panel:
 def gallery_data(sweep: Sweep, problem: str, *, metric: str = "psnr_ema_peak") -> list[Panel]:
     """Measurement, known methods that have a picture, the best trial by `metric`, and the truth.
 
-    The trial's picture is the one at its peak: of the output, or of the average for psnr_ema_peak;
-    for loss_final, where there is no truth, the average at its end.
+    The trial's picture is the one that the metric is of; the average at its end for loss_final.
     Raises FolderError where no trial of the problem has the metric.
     """
     board = leaderboard(sweep, metric=metric).query("problem == @problem")
@@ -40,17 +41,30 @@ def gallery_data(sweep: Sweep, problem: str, *, metric: str = "psnr_ema_peak") -
         panels.append(Panel(_title(str(method["method"]), method["psnr"]), pixels))
     if not panels:
         panels.append(Panel("measurement", _pixels(sweep.problem_image(problem, "measurement"))))
-    has_truth = metric.startswith("psnr")
-    name = _PICTURES.get(metric, "peak") if has_truth else "ema"
-    pixels = _pixels(sweep.image(best["trial"], name))
-    level = best[metric] if has_truth else math.nan
-    panels.append(Panel(_title("Deep Image Prior", level), pixels))
+    data = sweep.image(best["trial"], PICTURE_OF.get(metric, "ema"))
+    problems = sweep.problems.set_index("name")
+    has_truth = problem in problems.index and bool(problems.loc[problem, "has_reference"])
+    level = math.nan
+    if metric.startswith("psnr"):
+        level = best[metric]
+    elif has_truth:
+        truth = decode(sweep.problem_image(problem, "reference")).pixels
+        level = psnr(decode(data).pixels, truth)
+    panels.append(Panel(_title("Deep Image Prior", level), _pixels(data)))
     if has_truth:
         panels.append(Panel("truth", _pixels(sweep.problem_image(problem, "reference"))))
     return panels
 
 
-_PICTURES = {"psnr_ema_peak": "peak_ema", "psnr_final": "final", "psnr_ema_final": "ema"}
+# metric -> the saved picture that it is of
+PICTURE_OF: dict[str, str] = {
+    **{peak.value: peak.picture for peak in PEAKS},
+    **{peak.scored[1]: peak.picture for peak in PEAKS if peak.scored},
+    "psnr_final": "final",
+    "psnr_ema_final": "ema",
+    "val_psnr_final": "final",
+    "val_psnr_ema_final": "ema",
+}
 
 
 def _title(what: str, psnr: float) -> str:

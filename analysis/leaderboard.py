@@ -1,5 +1,7 @@
 """The leaderboard of a sweep, known methods among the trials, and what early stopping saved."""
 
+from typing import get_args
+
 import pandas as pd
 
 from analysis.configuration import varying_settings
@@ -9,11 +11,19 @@ from analysis.sweep import Sweep
 from analysis.trials import NUMBERS
 from dipray.errors import ConfigError
 from dipray.folder import FINISHED
+from dipray.sweep_config import Metric, table_number
+from dipray.trace import PEAKS
 
 # a known method has one picture, so its PSNR stands against each of these
-COMPARABLE = ("psnr_peak", "psnr_final", "psnr_ema_peak", "psnr_ema_final")
-PEAKS = (("psnr_peak", "iteration_peak"), ("psnr_ema_peak", "iteration_ema_peak"))
-SHOWN = tuple(name for pair in PEAKS for name in pair)
+COMPARABLE = (
+    "psnr_peak",
+    "psnr_final",
+    "psnr_ema_peak",
+    "psnr_ema_final",
+    "psnr_at_val_peak",
+    "psnr_ema_at_val_peak",
+)
+SHOWN = tuple(name for peak in PEAKS for name in (peak.value, peak.iteration))
 TRIAL_METHOD = "dip"
 
 _LOWER_IS_BETTER = ("loss", "data_loss", "tv", "hf_energy", "laplacian", "seconds")
@@ -21,9 +31,11 @@ _NULLABLE = {"int64": "Int64", "bool": "boolean"}  # a known method has no setti
 
 
 def _numbers(metric: str) -> list[str]:
-    """The metric first, each peak with its iteration behind it."""
-    pairs = sorted(PEAKS, key=lambda pair: pair[0] != metric)
-    shown = [name for pair in pairs for name in pair]
+    """The metric first, each peak with its iteration behind it, and its score where it has one."""
+    peaks = [peak for peak in PEAKS if peak.value == metric or peak.scored is None]
+    shown: list[str] = []
+    for peak in sorted(peaks, key=lambda peak: peak.value != metric):
+        shown += [peak.value, peak.iteration, *([peak.scored[1]] if peak.scored else [])]
     return shown if metric in shown else [metric, *shown]
 
 
@@ -37,24 +49,30 @@ def ranking_metric(
 ) -> str:
     """What trials are ranked by: `asked`, else the sweep's own metric, else psnr_peak.
 
-    loss_final where that is the loss, or a PSNR that none of `trials` (None: all) has, for want of
-    the truth. Raises UnknownNameError if `asked` is no metric of trials.
+    Where none of `trials` (None: all) has that PSNR: val_psnr_ema_peak, the held-out error, and
+    where there is none of that either, loss_final. Raises UnknownNameError if `asked` is no metric.
     """
-    if asked not in (None, "loss"):
-        known_names("metric", asked, ("loss", *NUMBERS))
+    metrics = get_args(Metric)
+    if asked is not None:
+        known_names("metric", asked, (*metrics[1:], *NUMBERS))
     own = str(sweep.asked.get("metric"))
-    chosen = asked or (own if own in (*NUMBERS, "loss") else "psnr_peak")
+    chosen = asked or (own if own in metrics[1:] else "psnr_peak")
+    if chosen in metrics:
+        chosen = table_number(chosen)
     table = sweep.trials if trials is None else trials
-    lacking = chosen.startswith("psnr") and table[chosen].isna().all()
-    fallback = lacking and table["loss_final"].notna().any()  # else nothing has run at all
-    return "loss_final" if chosen == "loss" or fallback else chosen
+    for fallback in ("val_psnr_ema_peak", "loss_final"):
+        there = table[fallback].notna().any()  # else nothing has run at all
+        if chosen.startswith(("psnr", "val")) and table[chosen].isna().all() and there:
+            chosen = fallback
+    return chosen
 
 
 def leaderboard(sweep: Sweep, *, metric: str = "psnr_peak", top: int | None = None) -> pd.DataFrame:
     """Trials and known methods of each problem, the best by `metric` first.
 
     Columns: rank (from 1, a problem each), problem, trial (missing for a known method), method
-    ("dip" for a trial), the settings that vary, the metric and the peaks (dB and iteration),
+    ("dip" for a trial), the settings that vary, the metric and the peaks (dB and iteration; at a
+    peak of the held-out error also the PSNR there),
     ended_by, iterations_run, seconds. A method's PSNR stands in psnr_peak and in `metric`; methods
     without one, and all of them where the metric is no PSNR of the whole picture, are left out.
     Trials without the metric come last. top: at most so many trials a problem; methods stay.

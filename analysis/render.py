@@ -17,9 +17,15 @@ _HEADINGS = {
     "iteration_peak": "at",
     "psnr_ema_peak": "EMA dB",
     "iteration_ema_peak": "at",
+    "val_psnr_peak": "held-out dB",
+    "iteration_val_peak": "at",
+    "psnr_at_val_peak": "is dB",
+    "val_psnr_ema_peak": "held-out dB",
+    "iteration_val_ema_peak": "at",
+    "psnr_ema_at_val_peak": "is dB",
 }
 _MISSING = "–"
-_PSNR = ("psnr", "iteration")  # and where it was best
+_PSNR = ("psnr", "val_psnr", "iteration")  # and where it was best
 
 
 def leaderboard_table(frame: pd.DataFrame) -> Table:
@@ -38,7 +44,9 @@ def leaderboard_table(frame: pd.DataFrame) -> Table:
 
 def _of_problem(problem: str, rows: pd.DataFrame) -> Table:
     settings = [name for name in rows.columns if name in SETTINGS]
-    shown = [name for name in rows.columns if name in SHOWN or name.endswith("_final")]
+    shown = [
+        name for name in rows.columns if name in SHOWN or name.endswith(("_final", "_at_val_peak"))
+    ]
     # without the truth there is no PSNR
     numbers = [name for name in shown if not name.startswith(_PSNR) or rows[name].notna().any()]
     table = Table(

@@ -9,6 +9,7 @@ import pandas as pd
 from dipray.config import FitConfig
 from dipray.errors import DiprayError, FolderError
 from dipray.folder import CONFIG, OUTCOME, PROBLEM, RUNNING, TRACE, read_outcome, read_trace
+from dipray.stopping import RULES
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES, Summary
 
@@ -18,9 +19,22 @@ SETTINGS: tuple[str, ...] = tuple(FitConfig.model_fields)
 NUMBERS: tuple[str, ...] = tuple(Summary().outcome_row())
 
 
+# rule -> what a pick's parts are called in the table
+PICKS: dict[str, dict[str, str]] = {
+    rule: {
+        "iteration": f"pick_{rule}",
+        "fired": f"pick_{rule}_fired",
+        "psnr": f"pick_{rule}_psnr",
+        "psnr_ema": f"pick_{rule}_psnr_ema",
+    }
+    for rule in RULES
+}
+_PICK_COUNTS = {names[part] for names in PICKS.values() for part in ("iteration", "fired")}
+
+
 def is_count(number: str) -> bool:
     """Whether a number of the table is a whole number of iterations."""
-    return number.startswith("iteration")
+    return number.startswith("iteration") or number in _PICK_COUNTS
 
 
 def _dtype(annotation: object) -> str:
@@ -47,6 +61,11 @@ DTYPES: dict[str, str] = {
     "stopped_by": "str",
     "reason": "str",
     **{name: "Int64" if is_count(name) else "float64" for name in NUMBERS},
+    **{
+        name: "Int64" if is_count(name) else "float64"
+        for names in PICKS.values()
+        for name in names.values()
+    },
 }
 
 
@@ -93,8 +112,9 @@ def read_trial(name: str, store: Store) -> tuple[Row | None, list[str]]:
     try:
         outcome = read_outcome(store)
         numbers = _written_numbers(outcome)
+        picks = _written_picks(outcome)
     except (FolderError, OSError, TypeError, ValueError) as error:
-        outcome, numbers = {"outcome": RUNNING}, None
+        outcome, numbers, picks = {"outcome": RUNNING}, None, {}
         complaints.append(f"{OUTCOME}: left out ({reason_of(error, OUTCOME)})")
     if numbers is None:
         numbers, more = _computed_numbers(store)
@@ -106,6 +126,7 @@ def read_trial(name: str, store: Store) -> tuple[Row | None, list[str]]:
         "stopped_by": _text(outcome.get("stopped_by")),
         "reason": _text(outcome.get("reason")),
         **numbers,
+        **{name: picks.get(name) for names in PICKS.values() for name in names.values()},
     }
     return row, complaints
 
@@ -119,6 +140,19 @@ def _written_numbers(outcome: Mapping[str, Any]) -> Row | None:
     if "iterations_run" not in outcome:
         return None
     return {name: _number(name, outcome.get(name)) for name in NUMBERS}
+
+
+def _written_picks(outcome: Mapping[str, Any]) -> Row:
+    """What the rules picked, as columns; raises ValueError for what is no number."""
+    picks = outcome.get("picks") or {}
+    if not isinstance(picks, dict):
+        raise ValueError(f"picks is {str(picks)[:60]!r}")
+    row: Row = {}
+    for rule, names in PICKS.items():
+        pick = picks.get(rule)
+        if isinstance(pick, dict):
+            row |= {name: _number(name, pick.get(part)) for part, name in names.items()}
+    return row
 
 
 def _number(name: str, value: object) -> float | int | None:

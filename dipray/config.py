@@ -13,6 +13,7 @@ from dipray.errors import ConfigError
 
 Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
 
+HOLDOUT = 0.03  # the default share of what is held out
 MIN_SIZE = 16  # pixels; the smallest side of a picture that a fit takes
 
 
@@ -122,13 +123,37 @@ class FitConfig(StrictModel):
     tv_weight: float = Field(
         0.0, ge=0, le=1e3, description="weight of mean |dx|+|dy| of the output in the loss"
     )
-    stop: Literal["none", "loss", "psnr"] = Field(
+    holdout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the measured pixels that stays out of the loss, to judge the fit by; "
+        "None: 0.03 without the truth or where anything judges by it, 0 else",
+    )
+    holdout_seed: int = Field(
+        0, ge=0, lt=2**63, description="which pixels; the same for all fits that are compared"
+    )
+    sure_sigma: float | None = Field(
+        None,
+        gt=0,
+        le=255,
+        description="the known noise level, on the scale 0 to 255: turns on Stein's unbiased risk "
+        "estimate, which takes a second fit beside the first",
+    )
+    variance_window: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="outputs whose variance is watched for early stopping, kept in memory; 0: none",
+    )
+    stop: Literal["none", "val", "sure", "wmv", "emv", "loss", "psnr"] = Field(
         "none",
-        description="early stopping: 'loss' ends at a plateau of the loss curve, 'psnr' ends past "
-        "the peak (needs the truth)",
+        description="rule that ends the fit: past the best held-out error, risk estimate, windowed "
+        "or exponential variance of the outputs; at a plateau of the loss; past the best PSNR "
+        "(needs the truth). Whatever it is, all rules watch, and what they pick is kept",
     )
     patience: int = Field(
-        500, ge=1, description="iterations without improvement after which `stop` ends the fit"
+        500, ge=1, description="iterations without improvement after which a rule fires"
     )
     metrics_every: int = Field(
         10, ge=1, description="iterations between values of the costly trace columns"
@@ -168,7 +193,7 @@ class FitConfig(StrictModel):
             ("fourier_scale", self.input_kind == "fourier", "input_kind fourier"),
             ("seed_input", self.input_kind != "meshgrid", "input_kind noise or fourier"),
             ("seed_jitter", self.input_jitter > 0, "input_jitter above 0"),
-            ("patience", self.stop != "none", "stop loss or psnr"),
+            ("holdout_seed", self.holdout != 0, "a holdout above 0"),
         ):
             self._require(field, used, f"has no effect here; it is used with {by}")
         if self.net == "encdec":
@@ -179,6 +204,14 @@ class FitConfig(StrictModel):
         if self.input_kind == "fourier":
             even = (self.input_channels or 32) % 2 == 0
             self._require("input_channels", even, "fourier needs an even number")
+        self._require("variance_window", self.variance_window != 1, "one output has no variance")
+        for stop, ready, how in (
+            ("val", self.holdout != 0, "holdout, e.g. 0.03"),
+            ("sure", self.sure_sigma is not None, "sure_sigma, the noise level, e.g. 25"),
+            ("wmv", self.variance_window > 0, "variance_window, e.g. 100"),
+            ("emv", self.variance_window > 0, "variance_window, e.g. 100"),
+        ):
+            self._require("stop", self.stop != stop or ready, f"needs more; write {how}")
         inside = all(0 <= beta < 1 for beta in self.betas)
         self._require("betas", inside, "both must be at least 0 and below 1")
         return self
@@ -189,11 +222,14 @@ class FitConfig(StrictModel):
             raise ConfigError(f"{field}={value!r}: {why}", field=field)
 
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of the configuration: equal if and only if every field is.
+        """Hexadecimal SHA-256 of a settled configuration: equal if and only if every field is.
 
-        Only fields off their default count, so that a new field leaves old digests as they are.
+        Only fields off their default count, so that a new field leaves old digests as they are;
+        nothing held out counts as the default.
         """
         own = self.model_dump(mode="json", exclude_defaults=True)
+        if not self.holdout:
+            own.pop("holdout", None)
         return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def seed_of(self, purpose: Literal["weights", "input", "jitter"]) -> int:
@@ -203,6 +239,13 @@ class FitConfig(StrictModel):
             return own
         drawn = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
         return int.from_bytes(drawn[:8], "little") >> 1
+
+    def settled(self, *, has_reference: bool) -> Self:
+        """A copy with a number for `holdout`: a share where something judges by it, else 0."""
+        if self.holdout is not None:
+            return self
+        judged = not has_reference or self.stop == "val"
+        return self.replace(holdout=HOLDOUT if judged else 0.0)
 
     def snapshot_iterations(self) -> list[int]:
         """The iterations whose output is kept, ascending: from the 10th to the last one."""

@@ -6,9 +6,11 @@ config.json      the FitConfig, every field
 problem.json     name, task, shape and fingerprint of the problem
 provenance.json  versions, git commit, device, seeds
 trace.parquet/   the trace in parts, one row an iteration
-outcome.json     how the worker left it, with peaks and last values; missing while it runs
+outcome.json     how the worker left it, with peaks, last values and what each rule picks; missing
+                 while it runs
 stopped.json     a scheduler's decision to end it, written by the sweep's driver
-*.png            peak, peak_ema (with a reference), final, ema
+*.png            final, ema; peak, peak_ema (with a reference), peak_val, peak_val_ema (with
+                 held-out measurements); pick_RULE
 snapshots/       the output at some iterations, 000100.png for the 100th
 
 A sweep:
@@ -47,7 +49,6 @@ SWEEP = "sweep.json"
 PROBLEMS, TRIALS, TUNE, FIGURES = "problems", "trials", "tune", "figures"
 BASELINES = "baselines.json"
 
-IMAGES = ("peak", "peak_ema", "final", "ema")
 SNAPSHOTS = "snapshots"
 
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
@@ -98,7 +99,8 @@ def encode_trace(rows: Rows) -> bytes:
 def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.Table, list[str]]:
     """The trace of a fit's folder, its columns in the order asked, and complaints about parts.
 
-    Parts that are broken, or foreign, are left out and named. No trace gives an empty table.
+    Parts that are broken, or have no iterations, are left out and named; a column that a part does
+    not have is null there. No trace gives an empty table.
     """
     schema = pa.schema([TRACE_SCHEMA.field(name) for name in columns])
     tables, complaints = [], []
@@ -107,7 +109,11 @@ def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.
             continue
         try:
             with store.open(f"{TRACE}/{part}") as source:
-                table = pq.ParquetFile(source).read(columns=list(columns))
+                table = pq.ParquetFile(source).read(columns=["iteration", *columns])
+            for name in columns:
+                if name not in table.column_names:  # an earlier version did not record it
+                    blank = pa.nulls(len(table), schema.field(name).type)
+                    table = table.append_column(name, blank)
             tables.append(table.select(columns).cast(schema))
         except (pa.ArrowException, OSError, ValueError, KeyError, FolderError) as error:
             complaints.append(f"{TRACE}/{part}: left out ({' '.join(str(error).split())[:120]})")

@@ -1,24 +1,29 @@
 """Keeper: the images of a fit, held on its device at the exact iteration they belong to."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 
 class Keeper:
-    """Last output, moving average, and the best of both by PSNR, by masked copies.
+    """Last output, moving average, and named images at the best value of something.
 
     final: the last finite output; ema: the moving average of the finite outputs.
-    best: column of the trace -> the image with the greatest value there.
+    best: name -> the image offered with the greatest value, or the least, by masked copies; `signs`
+    are its names, with 1 where greater is better and -1 where less is.
     Every tensor stays where it is, and nothing here waits for the device.
     """
 
-    def __init__(self, blank: Tensor, *, ema_decay: float, columns: Iterable[str] = ()) -> None:
+    def __init__(
+        self, blank: Tensor, *, ema_decay: float, signs: Mapping[str, int] | None = None
+    ) -> None:
         self.final = blank.clone()
         self.ema = blank.clone()
-        self.best = {column: blank.clone() for column in columns}
-        self._best_value = {column: blank.new_full((), -torch.inf) for column in self.best}
+        self.best = {name: blank.clone() for name in signs or ()}
+        self._signs = dict(signs or {})
+        self._best_value = {name: blank.new_full((), -torch.inf) for name in self.best}
+        self._frozen: set[str] = set()
         self._decay = ema_decay
         self._started = torch.zeros((), dtype=torch.bool, device=blank.device)
 
@@ -30,19 +35,29 @@ class Keeper:
         torch.where(finite, average, self.ema, out=self.ema)
         self._started |= finite
 
-    def offer(self, column: str, image: Tensor, value: Tensor) -> None:
-        """Keep a copy of `image` if `value` (0-dim) is the greatest yet; NaN never is."""
-        best, best_value = self.best[column], self._best_value[column]
+    def offer(self, name: str, image: Tensor, value: Tensor) -> None:
+        """Keep a copy of `image` if `value` (0-dim) is the best yet; NaN never is."""
+        if name in self._frozen:
+            return
+        best, best_value = self.best[name], self._best_value[name]
+        value = self._signs[name] * value
         better = value > best_value
         torch.where(better, image, best, out=best)
         torch.where(better, value, best_value, out=best_value)
 
+    def freeze(self, name: str, image: Tensor | None = None) -> None:
+        """Keep what is kept under that name for good, or `image` (1, C, H, W) instead."""
+        if image is not None:
+            self.best[name] = image.clone()
+            self._best_value[name] = image.new_full((), torch.inf)
+        self._frozen.add(name)
+
     def images(self) -> dict[str, Tensor]:
-        """Copies on the CPU, of what there was: final, ema, and peak and peak_ema with a PSNR."""
+        """Copies on the CPU of what there was: final, ema, and each of `best`."""
         named = {}
         if bool(self._started):
             named = {"final": self.final, "ema": self.ema}
-        for column, name in (("psnr", "peak"), ("psnr_ema", "peak_ema")):
-            if column in self.best and bool(self._best_value[column] > -torch.inf):
-                named[name] = self.best[column]
+        for name, image in self.best.items():
+            if bool(self._best_value[name] > -torch.inf):
+                named[name] = image
         return {name: image.detach().to("cpu", copy=True) for name, image in named.items()}

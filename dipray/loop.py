@@ -4,24 +4,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from dipray.config import FitConfig
-from dipray.device import Precision, resolve_device
+from dipray.descent import Descent
+from dipray.device import resolve_device
 from dipray.inputs import JitteredInput
+from dipray.judges import Judges
 from dipray.keeper import Keeper
-from dipray.metrics import Panel, tv
-from dipray.models import build_network
-from dipray.optim import lr_at, make_optimizer
+from dipray.kept import kept_by, pick_picture
+from dipray.metrics import Panel
+from dipray.optim import lr_at
 from dipray.problem import Problem
-from dipray.stopping import CHECK_EVERY, Never, asks_to_stop, make_rule
+from dipray.stopping import CHECK_EVERY, RuleName, make_oracle, make_rules
 from dipray.trace import COLUMN_NAMES, Rows, Summary, concatenate
+from dipray.watch import Pick, Watch
 
 
 class Outcome(StrEnum):
@@ -49,10 +50,13 @@ class Block:
 class FitResult:
     """What a fit leaves: images (1, C, H, W) on the CPU, the trace as arrays, the outcome.
 
-    images: final, ema, and with a reference peak and peak_ema.
+    images: final, ema; peak and peak_ema with a reference, peak_val and peak_val_ema with
+        held-out measurements: output and average at their best; pick_RULE for the average that a
+        rule picks, which is ema where that is the last one.
     trace: column -> float64 array, one value an iteration, NaN where it was not computed.
     summary: peaks, last values and length as plain numbers, None where the problem lacks them.
     snapshots: iteration -> its output, like an image.
+    picks: rule -> the iteration that it picks.
     """
 
     images: dict[str, Tensor]
@@ -60,6 +64,7 @@ class FitResult:
     outcome: Outcome
     summary: dict[str, float | int | None]
     snapshots: dict[int, Tensor]
+    picks: dict[RuleName, Pick]
 
 
 class Fit:
@@ -71,45 +76,51 @@ class Fit:
     def __init__(self, problem: Problem, config: FitConfig) -> None:
         channels, height, width = problem.picture_shape
         config.check_size(height, width)
+        config = config.settled(has_reference=problem.reference is not None)
         self.config = config
         self.device = resolve_device(config)
-        self.precision = Precision(config, self.device)
-        self.rule = make_rule(config, has_reference=problem.reference is not None)
+        self.oracle = make_oracle(config, has_reference=problem.reference is not None)
+        self.watches = {name: Watch(rule) for name, rule in make_rules(config).items()}
         self.problem = problem.to(self.device)
         self.input = JitteredInput(config, height, width, self.device)
-        inputs = self.input.clean.shape[1]
-        self.net = build_network(config, inputs=inputs, outputs=channels).to(self.device)
-        self.parameters = list(self.net.parameters())
-        self.optimizer = make_optimizer(self.parameters, config)
+        self.judges = Judges(self.problem, config)
+        self.descent = self._descent(self.problem.y)
+        risk = self.judges.risk
+        self.twin = None if risk is None else self._descent(risk.y)
         self.panel = Panel(
             self.problem.reference,
             hole=self.problem.hole,
             luma=problem.luma,
             trim=problem.trim,
         )
-        blank = torch.zeros(1, channels, height, width, device=self.device)
-        kept = [] if problem.reference is None else ["psnr", "psnr_ema"]
-        self.keeper = Keeper(blank, ema_decay=config.ema_decay, columns=kept)
+        self._kept = kept_by(config, has_reference=problem.reference is not None)
+        self.keeper = Keeper(
+            torch.zeros(1, channels, height, width, device=self.device),
+            ema_decay=config.ema_decay,
+            signs={name: kept.sign for name, kept in self._kept.items()},
+        )
         self._unknown = torch.tensor(torch.nan, device=self.device)
         self.iteration = 0
         self.seconds = 0.0
         self.outcome: Outcome | None = None
-        weight = self.problem.weight
-        self._weight = None if weight is None else weight / weight.expand_as(self.problem.y).sum()
         self._snapshots = config.snapshot_iterations()
+
+    def _descent(self, y: Tensor) -> Descent:
+        channels = (self.input.clean.shape[1], self.problem.picture_shape[0])
+        share = self.judges.fitted_share
+        return Descent(y, self.problem.operator, share, config=self.config, channels=channels)
 
     def blocks(self, size: int = 100) -> Iterator[Block]:
         """Run to the end, yielding at most `size` iterations at a time.
 
-        They end at multiples of `size`, at snapshots, and where the rule is asked; where they end
+        They end at multiples of `size`, at snapshots, and where the rules are asked; where they end
         changes nothing of what is computed.
         """
         while self.outcome is None:
             done = self.iteration
             ends = [self.config.iterations, done + size - done % size]
             ends += [at for at in self._snapshots if at > done][:1]
-            if not isinstance(self.rule, Never):
-                ends.append(done + CHECK_EVERY - done % CHECK_EVERY)
+            ends.append(done + CHECK_EVERY - done % CHECK_EVERY)
             yield self._block(min(ends) - done)
 
     def _block(self, length: int) -> Block:
@@ -131,71 +142,59 @@ class Fit:
 
     def _iterate(self) -> dict[str, Tensor]:
         """One optimizer step; the metrics of the state before it, left on the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr_at(self.config, self.iteration)
         z = self.input()
-        seen: dict[str, Tensor] = {}
-
-        def closure() -> Any:  # torch types it as float, but hands on what it gets
-            self.optimizer.zero_grad(set_to_none=True)
-            with self.precision.forward():
-                output = self.net(z)
-            output = output.float()
-            data_loss = self._data_loss(output)
-            loss = data_loss
-            if self.config.tv_weight:
-                loss = loss + self.config.tv_weight * tv(output)
-            with self.precision.backward():
-                loss.backward()
-            if not seen:  # LBFGS calls again, elsewhere on its line
-                seen.update(output=output.detach(), loss=loss.detach())
-                seen.update(data_loss=data_loss.detach(), **self._norms())
-            return loss
-
-        with self.precision.iteration():
-            self.optimizer.step(closure)
-            output = seen.pop("output")
-            self.keeper.follow(output)
-            return seen | self._measure(output)
-
-    def _data_loss(self, output: Tensor) -> Tensor:
-        error = (self.problem.operator(output) - self.problem.y).square()
-        return error.mean() if self._weight is None else (self._weight * error).sum()
-
-    @torch.no_grad()
-    def _norms(self) -> dict[str, Tensor]:
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        return {
-            "grad_norm": get_total_norm(gradients),
-            "weight_norm": get_total_norm(self.parameters),
-        }
-
-    @torch.no_grad()
-    def _measure(self, output: Tensor) -> dict[str, Tensor]:
-        at_an_end = self.iteration in (1, self.config.iterations)
-        costly = at_an_end or self.iteration % self.config.metrics_every == 0
-        average = self.keeper.ema
-        row = self.panel.measure(output, average, costly=costly)
-        for column in self.keeper.best:
-            image = average if column.endswith("_ema") else output
-            self.keeper.offer(column, image, row[column])
+        state = self.descent.step(z, self.iteration)
+        disturbed = None if self.twin is None else self.twin.step(z, self.iteration)
+        with torch.no_grad():
+            self.keeper.follow(state.output)
+            average = self.keeper.ema
+            at_an_end = self.iteration in (1, self.config.iterations)
+            costly = at_an_end or self.iteration % self.config.metrics_every == 0
+            row = state.numbers | self.panel.measure(state.output, average, costly=costly)
+            row |= self.judges.measure(state, average, disturbed)
+            for name, kept in self._kept.items():
+                self.keeper.offer(
+                    name, average if kept.is_average else state.output, row[kept.column]
+                )
         return row
 
     def _judge(self, rows: dict[str, NDArray[np.float64]]) -> Block:
-        """Cut the block at a non-finite loss, ask the rule, and see whether this was the end."""
+        """Cut the block at a non-finite loss, ask the rules, and see whether this was the end."""
         broken = np.flatnonzero(~np.isfinite(rows["loss"]))
         if broken.size:
             end = int(broken[0]) + 1
             self.iteration -= len(rows["loss"]) - end
             self.outcome = Outcome.DIVERGED
-            return Block({name: values[:end] for name, values in rows.items()}, self.outcome)
-        wants_stop = asks_to_stop(self.rule, rows)
-        if wants_stop and self.iteration % CHECK_EVERY == 0:
-            self.outcome = Outcome.STOPPED
-        elif self.iteration == self.config.iterations:
+            rows = {name: values[:end] for name, values in rows.items()}
+        else:
+            self._ask(rows)
+        if self.outcome is None and self.iteration == self.config.iterations:
             self.outcome = Outcome.BUDGET
-        is_kept = self.iteration in self._snapshots
+        is_kept = self.iteration in self._snapshots and not broken.size
         return Block(rows, self.outcome, self.keeper.final.clone() if is_kept else None)
+
+    def _ask(self, rows: Rows) -> None:
+        """Show the rules what is new, keep the picture where one fires, and end the fit if asked.
+
+        They decide at fixed iterations only, so that blocks of any size give the same.
+        """
+        at_end = self.iteration == self.config.iterations
+        due = self.iteration % CHECK_EVERY == 0 or at_end
+        for name, watch in self.watches.items():
+            if watch.update(rows, due=due):
+                if at_end:
+                    continue  # what it picks now is the last average
+                picks_now = watch.pick.iteration == self.iteration
+                self.keeper.freeze(pick_picture(name), self.keeper.ema if picks_now else None)
+                if name == self.config.stop:
+                    self.outcome = Outcome.STOPPED
+        if self.oracle is not None and self.oracle.fires_knowing(rows) and due and not at_end:
+            self.outcome = Outcome.STOPPED
+
+    @property
+    def picks(self) -> dict[RuleName, Pick]:
+        """What each rule picks, by now."""
+        return {name: watch.pick for name, watch in self.watches.items()}
 
 
 def fit(problem: Problem, config: FitConfig | None = None) -> FitResult:
@@ -213,5 +212,10 @@ def fit(problem: Problem, config: FitConfig | None = None) -> FitResult:
             snapshots[run.iteration] = block.snapshot.cpu()
     assert run.outcome is not None
     return FitResult(
-        run.keeper.images(), concatenate(parts), run.outcome, summary.outcome_row(), snapshots
+        run.keeper.images(),
+        concatenate(parts),
+        run.outcome,
+        summary.outcome_row(),
+        snapshots,
+        run.picks,
     )

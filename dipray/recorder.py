@@ -9,7 +9,6 @@ from dipray.config import FitConfig
 from dipray.folder import (
     CONFIG,
     FAILED,
-    IMAGES,
     OUTCOME,
     PROBLEM,
     PROVENANCE,
@@ -20,6 +19,7 @@ from dipray.folder import (
     snapshot_file,
 )
 from dipray.images import encode_png
+from dipray.kept import PICTURES
 from dipray.loop import Block, Fit
 from dipray.provenance import provenance
 from dipray.store import Store
@@ -31,7 +31,7 @@ SECONDS_A_PART = 20.0  # of trace are lost at most when a machine dies
 
 def clear(store: Store) -> None:
     """Remove what an earlier fit left in its folder, and nothing else."""
-    for stale in (OUTCOME, STOPPED, TRACE, SNAPSHOTS, *(f"{name}.png" for name in IMAGES)):
+    for stale in (OUTCOME, STOPPED, TRACE, SNAPSHOTS, *(f"{name}.png" for name in PICTURES)):
         store.remove(stale)
 
 
@@ -81,7 +81,7 @@ class Recorder:
         if block.snapshot is not None:
             self._write_image(snapshot_file(self.fit.iteration), block.snapshot)
         if block.outcome is not None:
-            stopped_by = self.fit.rule.name if block.outcome == "STOPPED" else None
+            stopped_by = self.fit.config.stop if block.outcome == "STOPPED" else None
             self.end(str(block.outcome), stopped_by=stopped_by)
 
     def end(self, outcome: str, *, stopped_by: str | None = None, reason: str = "") -> None:
@@ -95,7 +95,9 @@ class Recorder:
             # a GPU that has failed gives nothing back, and the reason must still be written
             if outcome != FAILED:
                 raise
-        row = {"outcome": outcome, "stopped_by": stopped_by, **self.summary.outcome_row()}
+        picks = {rule: pick.to_dict() for rule, pick in self.fit.picks.items()}
+        ending = {"outcome": outcome, "stopped_by": stopped_by}
+        row = {**ending, **self.summary.outcome_row(), "picks": picks}
         self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
         self._has_ended = True
 

@@ -1,13 +1,30 @@
 """SweepConfig: how a sweep searches, stops and spreads its trials."""
 
+from collections.abc import Collection
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from dipray.config import StrictModel
+from dipray.config import HOLDOUT, FitConfig, StrictModel
 from dipray.errors import ConfigError
 
-Metric = Literal["auto", "psnr_peak", "psnr_ema_peak", "loss"]
+Metric = Literal[
+    "auto",
+    "psnr_peak",
+    "psnr_ema_peak",
+    "val_psnr_peak",
+    "val_psnr_ema_peak",
+    "psnr",
+    "psnr_ema",
+    "val_psnr",
+    "val_psnr_ema",
+    "loss",
+]
+
+
+def table_number(metric: str) -> str:
+    """The number of a trial in tables that a metric of a sweep is at the trial's end."""
+    return metric if metric.endswith("_peak") else f"{metric}_final"
 
 
 class Resources(StrictModel):
@@ -58,12 +75,18 @@ class SweepConfig(Resources):
     scheduler: Literal["auto", "asha", "hyperband", "median", "none"] = Field(
         "auto",
         description="what ends bad fits early, each picture for itself; hyperband is the "
-        "asynchronous one, ASHA in three brackets; auto is asha, or none without the truth",
+        "asynchronous one, ASHA in three brackets; auto is asha",
     )
     metric: Metric = Field(
         "auto",
-        description="what scheduler, Optuna and leaderboard compare: a running best, or the loss; "
-        "auto is psnr_peak, or loss where nothing compares without the truth",
+        description="what scheduler, Optuna and leaderboard compare: a running best (peak) or the "
+        "value of the moment, against the truth (psnr) or the held-out measurements (val), of the "
+        "output or its average (ema); auto is psnr_peak, without the truth val_psnr_ema_peak",
+    )
+    stop_past_peak: bool | None = Field(
+        None,
+        description="end a fit whose metric has not improved for --patience iterations; None: "
+        "where a scheduler compares running bests and --stop says nothing else",
     )
     grace_period: int = Field(100, ge=1, description="iterations before a fit can be ended early")
     reduction_factor: float = Field(
@@ -91,20 +114,20 @@ class SweepConfig(Resources):
     def _is_set(self, field: str) -> bool:
         return bool(getattr(self, field) != type(self).model_fields[field].default)
 
-    def settled(self, *, has_truth: bool) -> Self:
+    def settled(self, *, has_truth: bool, can_hold_out: bool = True) -> Self:
         """A copy with a scheduler and a metric in place of auto.
 
-        Without the truth there is no PSNR to compare, and to compare losses would favour the fit
-        that follows the noise fastest: every fit then runs to its end, unless more is asked.
+        With neither the truth nor anything held out there is nothing to compare but losses, which
+        would favour the fit that follows the noise fastest: every fit then runs to its end, unless
+        more is asked.
         """
         scheduler, metric = self.scheduler, self.metric
-        asked = any(self._is_set(name) for name in ("grace_period", "reduction_factor"))
+        if metric == "auto" and (has_truth or can_hold_out):
+            metric = "psnr_peak" if has_truth else "val_psnr_ema_peak"
         if scheduler == "auto":
-            scheduler = "asha" if has_truth or metric == "loss" or asked else "none"
-        if metric == "auto":
-            compares = scheduler != "none" or self.search == "optuna"
-            metric = "psnr_peak" if has_truth or compares else "loss"
-        return self.replace(scheduler=scheduler, metric=metric)
+            asked = any(self._is_set(name) for name in ("grace_period", "reduction_factor"))
+            scheduler = "none" if metric == "auto" and not asked else "asha"
+        return self.replace(scheduler=scheduler, metric="loss" if metric == "auto" else metric)
 
     @property
     def mode(self) -> Literal["max", "min"]:
@@ -112,7 +135,41 @@ class SweepConfig(Resources):
         return "min" if self.metric == "loss" else "max"
 
     @property
+    def compares(self) -> bool:
+        """Whether anything in the sweep depends on how trials compare, but for its tables."""
+        return self.scheduler != "none" or self.search == "optuna"
+
+    @property
     def needs_reference(self) -> bool:
         """Whether anything in the sweep compares trials by a metric that needs the truth."""
-        compares = self.scheduler != "none" or self.search == "optuna"
-        return compares and self.metric != "loss"
+        return self.compares and self.metric.startswith("psnr")
+
+    @property
+    def judges_by_holdout(self) -> bool:
+        """Whether trials are ranked by their error on held-out measurements."""
+        return self.metric.startswith("val")
+
+    def for_fits(
+        self, base: FitConfig, *, has_truth: bool, varied: Collection[str] = ()
+    ) -> FitConfig:
+        """`base` as this (settled) sweep needs it, for the fields that the space does not vary.
+
+        holdout becomes a number: a share where anything judges by it or nobody has the truth.
+        stop becomes the rule that ends a fit past the peak of its metric, where that is wanted.
+        """
+        changes: dict[str, object] = {}
+        past_peak = self.stop_past_peak
+        if past_peak is None:
+            past_peak = self.scheduler != "none" and self.metric.endswith("_peak")
+        if past_peak and base.stop == "none" and "stop" not in varied:
+            if not self.metric.startswith(("psnr", "val")):
+                raise ConfigError(
+                    f"stop_past_peak: the metric {self.metric} has no peak; write --stop loss",
+                    field="stop_past_peak",
+                )
+            changes["stop"] = "val" if self.judges_by_holdout else "psnr"
+        if base.holdout is None and "holdout" not in varied:
+            stop = str(changes.get("stop", base.stop))
+            judged = self.judges_by_holdout or not has_truth or stop == "val" or "stop" in varied
+            changes["holdout"] = HOLDOUT if judged else 0.0
+        return base.replace(**changes) if changes else base

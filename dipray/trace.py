@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Needs = Literal["nothing", "reference", "luma", "hole"]
+Needs = Literal["nothing", "reference", "luma", "hole", "holdout", "noise level", "window"]
 Rows = Mapping[str, NDArray[np.float64]]
 
 
@@ -42,6 +42,12 @@ COLUMNS: tuple[Column, ...] = (
     *_pair("psnr_y", "dB", "PSNR on BT.601 luma, border trimmed", "luma"),
     *_pair("psnr_hole", "dB", "PSNR where nothing was measured", "hole"),
     *_pair("ssim", "1", "structural similarity, Gaussian 11x11", "reference", costly=True),
+    *_pair("val_psnr", "dB", "PSNR of A(output) against the held-out measurements", "holdout"),
+    *_pair(
+        "sure", "1", "Stein's unbiased estimate of the mean squared error of A(x)", "noise level"
+    ),
+    Column("wmv", "1", "variance of the last outputs in the window, mean over values", "window"),
+    Column("emv", "1", "exponential moving variance of the outputs, mean over values", "window"),
     *_pair("tv", "1/px", "mean |dx| + |dy|"),
     *_pair("hf_energy", "1", "share of spectral power above half Nyquist", costly=True),
     *_pair("laplacian", "1/px^2", "mean |five-point Laplacian|", costly=True),
@@ -53,7 +59,34 @@ COLUMNS: tuple[Column, ...] = (
 
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 TRUTH_COLUMNS: frozenset[str] = frozenset(
-    column.name for column in COLUMNS if column.needs != "nothing"
+    column.name for column in COLUMNS if column.needs in ("reference", "luma", "hole")
+)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A column whose greatest value counts: its names in tables, and the picture kept there."""
+
+    column: str
+    value: str  # the number that is the greatest value
+    iteration: str  # the number that is its iteration
+    picture: str
+    scored: tuple[str, str] | None = None  # a column, and the number that it is at that iteration
+
+
+PEAKS: tuple[Peak, ...] = (
+    Peak("psnr", "psnr_peak", "iteration_peak", "peak"),
+    Peak("psnr_ema", "psnr_ema_peak", "iteration_ema_peak", "peak_ema"),
+    Peak(
+        "val_psnr", "val_psnr_peak", "iteration_val_peak", "peak_val", ("psnr", "psnr_at_val_peak")
+    ),
+    Peak(
+        "val_psnr_ema",
+        "val_psnr_ema_peak",
+        "iteration_val_ema_peak",
+        "peak_val_ema",
+        ("psnr_ema", "psnr_ema_at_val_peak"),
+    ),
 )
 
 
@@ -65,30 +98,62 @@ def concatenate(parts: list[Rows]) -> dict[str, NDArray[np.float64]]:
     }
 
 
+# a fit's numbers in tables -> the running value that each is at the end
+_OUTCOME: dict[str, str] = {
+    "iterations_run": "iteration",
+    "seconds": "seconds",
+    "loss_final": "loss",
+    "psnr_peak": "psnr_peak",
+    "iteration_peak": "iteration_peak",
+    "psnr_final": "psnr",
+    "psnr_ema_peak": "psnr_ema_peak",
+    "iteration_ema_peak": "iteration_ema_peak",
+    "psnr_ema_final": "psnr_ema",
+    "psnr_y_final": "psnr_y",
+    "psnr_hole_final": "psnr_hole",
+    "ssim_final": "ssim",
+    "val_psnr_peak": "val_psnr_peak",
+    "iteration_val_peak": "iteration_val_peak",
+    "psnr_at_val_peak": "psnr_at_val_peak",
+    "val_psnr_final": "val_psnr",
+    "val_psnr_ema_peak": "val_psnr_ema_peak",
+    "iteration_val_ema_peak": "iteration_val_ema_peak",
+    "psnr_ema_at_val_peak": "psnr_ema_at_val_peak",
+    "val_psnr_ema_final": "val_psnr_ema",
+    "tv_final": "tv",
+    "hf_energy_final": "hf_energy",
+    "laplacian_final": "laplacian",
+}
+
+
 class Summary:
     """Running numbers of a fit, updated block by block: peaks, last values, length.
 
-    `values` maps name -> float, NaN where the problem lacks it: psnr_peak, iteration_peak,
-    psnr_final, the same with psnr_ema, and the last known value of each trace column.
+    `values` maps name -> float, NaN where the problem lacks it: value, iteration and score of each
+    of PEAKS, and the last known value of each trace column.
     """
 
     def __init__(self) -> None:
-        self.values: dict[str, float] = {}
+        self.values: dict[str, float] = dict.fromkeys(COLUMN_NAMES, np.nan)
         self._loss_final = np.nan  # unlike the last known one, it tells of divergence
-        for name in ("psnr", "psnr_ema"):
-            self.values |= {f"{name}_peak": np.nan, _iteration_of(name): np.nan}
-        self.values |= {name: np.nan for name in COLUMN_NAMES}
+        for peak in PEAKS:
+            self.values |= {peak.value: np.nan, peak.iteration: np.nan}
+            if peak.scored is not None:
+                self.values[peak.scored[1]] = np.nan
 
     def update(self, rows: Rows) -> None:
         """Take in the rows that follow those seen before."""
-        for name in ("psnr", "psnr_ema"):
-            values = rows[name]
+        for peak in PEAKS:
+            values = rows[peak.column]
             if not np.isfinite(values).any():
                 continue
             best = int(np.nanargmax(values))
-            if not values[best] <= self.values[f"{name}_peak"]:  # true for NaN too
-                self.values[f"{name}_peak"] = float(values[best])
-                self.values[_iteration_of(name)] = float(rows["iteration"][best])
+            if not values[best] <= self.values[peak.value]:  # true for NaN too
+                self.values[peak.value] = float(values[best])
+                self.values[peak.iteration] = float(rows["iteration"][best])
+                if peak.scored is not None:
+                    column, name = peak.scored
+                    self.values[name] = float(rows[column][best])
         if len(rows["loss"]):
             self._loss_final = float(rows["loss"][-1])
         for name in COLUMN_NAMES:
@@ -98,31 +163,10 @@ class Summary:
 
     def outcome_row(self) -> dict[str, float | int | None]:
         """The numbers that tables show, None where the problem lacks them."""
-        names = {
-            "iterations_run": "iteration",
-            "seconds": "seconds",
-            "loss_final": "loss",
-            "psnr_peak": "psnr_peak",
-            "iteration_peak": "iteration_peak",
-            "psnr_final": "psnr",
-            "psnr_ema_peak": "psnr_ema_peak",
-            "iteration_ema_peak": "iteration_ema_peak",
-            "psnr_ema_final": "psnr_ema",
-            "psnr_y_final": "psnr_y",
-            "psnr_hole_final": "psnr_hole",
-            "ssim_final": "ssim",
-            "tv_final": "tv",
-            "hf_energy_final": "hf_energy",
-            "laplacian_final": "laplacian",
-        }
         row: dict[str, float | int | None] = {}
         values = {**self.values, "loss": self._loss_final}
-        for name, source in names.items():
+        for name, source in _OUTCOME.items():
             value = values[source]
             whole = name.startswith("iteration")
             row[name] = None if not np.isfinite(value) else int(value) if whole else value
         return row
-
-
-def _iteration_of(name: str) -> str:
-    return "iteration_peak" if name == "psnr" else "iteration_ema_peak"

@@ -36,15 +36,16 @@ def run_fit(command: FitCommand) -> int:
     """Fit, save, and say in a few lines what came out."""
     console = Console()
     problem = name_apart([command.problem])[0]
-    identity = trial_id(problem.name, problem.fingerprint(), command.config)
+    config = command.config.settled(has_reference=problem.reference is not None)
+    identity = trial_id(problem.name, problem.fingerprint(), config)
     store = Store(command.save_dir or f"runs/{identity}")
     lines = Lines(console)
-    if _holds_this(store, problem, command.config, overwrite=command.overwrite):
+    if _holds_this(store, problem, config, overwrite=command.overwrite):
         lines.say(f"{store} holds this very fit already; --overwrite runs it again")
         _tell(lines, load_sweep(store))
         return 0
     try:
-        fit_into(store, problem, command.config, console)
+        fit_into(store, problem, config, console)
     except KeyboardInterrupt:
         _leave(lines, store)  # what there is of it
         raise

@@ -20,7 +20,8 @@ def run_sweep_command(command: SweepCommand) -> int:
     space = choose_space(command)
     problems = name_apart(command.problem.tasks())
     has_truth = all(problem.reference is not None for problem in problems)
-    settled = command.sweep.settled(has_truth=has_truth)
+    can_hold_out = command.config.holdout != 0
+    settled = command.sweep.settled(has_truth=has_truth, can_hold_out=can_hold_out)
     store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
     result = run_sweep(
         problems,

@@ -39,8 +39,11 @@ def run_trials(
 ) -> Trials:
     """Run a grid on one picture, every fit to its end, and write the table of trials."""
     problems = name_apart([task])
+    if base.holdout is None:
+        base = base.replace(holdout=0.0)  # nothing here judges by it
     config = SweepConfig(scheduler="none", **resources.to_dict())
-    settled = config.settled(has_truth=problems[0].reference is not None)
+    has_truth = problems[0].reference is not None
+    settled = config.settled(has_truth=has_truth, can_hold_out=base.holdout != 0)
     live = LiveTable(console, metric=settled.metric, mode=settled.mode)
     result = run_sweep(problems, grid, store, base=base, config=config, callbacks=[live])
     sweep = load_sweep(store)

@@ -50,7 +50,8 @@ def _problem(
     order = [line["trial"] for line in lines]
     points = curve_points(sweep, order)
     levels = method_levels(sweep, problem)
-    first = "loss" if metric == "loss_final" else "psnr_ema" if "ema" in metric else "psnr"
+    kind = "val_psnr" if metric.startswith("val") else "psnr"
+    first = "loss" if metric == "loss_final" else f"{kind}_ema" if "ema" in metric else kind
     pictures = gallery(sweep, problem, lines)
     seeds = seed_section(sweep, problem, metric)
     trials = sweep.trials.loc[order]

@@ -11,11 +11,13 @@ from analysis.report.pictures import Shot
 from analysis.report.words import number_text
 from analysis.sweep import Sweep
 from dipray.errors import FolderError
-from dipray.folder import IMAGES
+from dipray.trace import PEAKS
 
 KINDS = {
     "peak_ema": "average at its peak",
     "peak": "output at its peak",
+    "peak_val_ema": "average at its best held-out error",
+    "peak_val": "output at its best held-out error",
     "ema": "average at the end",
     "final": "output at the end",
 }
@@ -52,7 +54,8 @@ def gallery(sweep: Sweep, problem: str, lines: list[dict[str, Any]]) -> Gallery:
         {"key": problem_shot("reference", main=True), "title": "truth", "note": ""},
     ]
     trials = sweep.trials.loc[[line["trial"] for line in lines]]
-    kinds = [kind for kind in KINDS if kind in IMAGES]
+    numbers = {peak.picture: peak.value for peak in PEAKS}
+    kinds = [k for k in KINDS if k not in numbers or trials[numbers[k]].notna().any()]
     best = [line["trial"] for line in lines[:1]]
     for trial in best:
         for kind in kinds:
@@ -142,8 +145,7 @@ def _note(row: dict[Any, Any]) -> str:
 def _trial_note(row: dict[Any, Any], kind: str) -> str:
     """PSNR of a trial's picture, and the iteration it is from."""
     columns = {
-        "peak": ("psnr_peak", "iteration_peak"),
-        "peak_ema": ("psnr_ema_peak", "iteration_ema_peak"),
+        **{p.picture: (p.scored[1] if p.scored else p.value, p.iteration) for p in PEAKS},
         "final": ("psnr_final", "iterations_run"),
         "ema": ("psnr_ema_final", "iterations_run"),
     }

@@ -9,6 +9,7 @@ from analysis.leaderboard import COMPARABLE, iterations_saved
 from analysis.report.board import trial_label
 from analysis.report.words import METRICS, number_text
 from analysis.sweep import Sweep
+from dipray.trace import PEAKS
 
 _OUTCOMES = {
     "BUDGET": "ran to their end",
@@ -76,11 +77,13 @@ def headline(sweep: Sweep, board: pd.DataFrame, metric: str, settings: list[str]
     if trials.empty:
         return {"best": "", "score": "No trial has a result yet.", "gain": ""}
     best = trials.iloc[0]
-    unit = " dB" if metric.startswith("psnr") else ""
+    unit = " dB" if metric.startswith(("psnr", "val_psnr")) else ""
     score = f"{number_text(metric, best[metric])}{unit}, {METRICS.get(metric, metric)}"
-    at = metric.replace("psnr_ema", "iteration_ema").replace("psnr", "iteration")
-    if metric.startswith("psnr") and metric.endswith("_peak") and not pd.isna(best[at]):
-        score += f", at iteration {int(best[at]):,}"
+    peak = next((peak for peak in PEAKS if peak.value == metric), None)
+    if peak is not None and not pd.isna(best[peak.iteration]):
+        score += f", at iteration {int(best[peak.iteration]):,}"
+    if peak is not None and peak.scored and not pd.isna(best[peak.scored[1]]):
+        score += f", where its PSNR is {best[peak.scored[1]]:.2f} dB"
     return {
         "best": trial_label(best, settings),
         "score": score,

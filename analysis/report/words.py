@@ -16,6 +16,10 @@ METRICS = {
     "psnr_ema_peak": "peak PSNR of the output's average",
     "psnr_final": "PSNR of the output at the end",
     "psnr_ema_final": "PSNR of the output's average at the end",
+    "val_psnr_peak": "best PSNR of the output on held-out measurements",
+    "val_psnr_ema_peak": "best PSNR of the output's average on held-out measurements",
+    "val_psnr_final": "PSNR of the output on held-out measurements at the end",
+    "val_psnr_ema_final": "PSNR of the output's average on held-out measurements at the end",
     "loss_final": "loss at the end",
 }
 HEADINGS = {
@@ -23,6 +27,14 @@ HEADINGS = {
     "iteration_peak": "peak at",
     "psnr_ema_peak": "peak PSNR of average, dB",
     "iteration_ema_peak": "peak of average at",
+    "val_psnr_peak": "best held-out PSNR, dB",
+    "iteration_val_peak": "best held-out at",
+    "psnr_at_val_peak": "PSNR there, dB",
+    "val_psnr_ema_peak": "best held-out PSNR of average, dB",
+    "iteration_val_ema_peak": "best held-out of average at",
+    "psnr_ema_at_val_peak": "PSNR of average there, dB",
+    "val_psnr_final": "last held-out PSNR, dB",
+    "val_psnr_ema_final": "last held-out PSNR of average, dB",
     "ended_by": "ended by",
     "iterations_run": "iterations",
     "seconds": "seconds",
@@ -41,6 +53,10 @@ _TITLES = {
     "psnr_y": "PSNR of luma",
     "psnr_hole": "PSNR in the hole",
     "ssim": "SSIM",
+    "val_psnr": "PSNR on held-out measurements",
+    "sure": "Stein's risk estimate",
+    "wmv": "windowed variance",
+    "emv": "exponential variance",
     "tv": "total variation",
     "hf_energy": "high-frequency energy",
     "laplacian": "Laplacian",
@@ -65,7 +81,7 @@ def number_text(name: str, value: Any) -> str:
         return MISSING
     if is_count(name):
         return f"{int(value):,}"
-    if name.startswith("psnr"):
+    if name.startswith(("psnr", "val_psnr")):
         return f"{value:.2f}"
     return f"{value:.1f}" if name == "seconds" else f"{value:.4g}"
 

@@ -5,15 +5,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def decibels(mse: Tensor) -> Tensor:
+    """-10 log10 of a mean squared error, 0-dim, for data of range 1; at most 150.
+
+    That is more than float32 resolves, so that a perfect picture still has a number.
+    """
+    return -10 * torch.log10(mse.clamp_min(1e-15))
+
+
 def psnr(picture: Tensor, truth: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio in dB, of the clipped picture, over all values, data range 1.
 
-    At most 150, more than float32 resolves, so that a perfect picture still has a number.
     where: bool, of the picture's shape; only the values that it marks count.
     """
     error = (picture.clamp(0, 1) - truth).square()
     mean = error.mean() if where is None else (error * where).sum() / where.sum()
-    return -10 * torch.log10(mean.clamp_min(1e-15))
+    return decibels(mean)
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from dipray.recorder import one_line, record_failure
 from dipray.store import Store
 from dipray.sweep.search import Picture, Planned
 from dipray.sweep.space import Space
-from dipray.sweep_config import SweepConfig
+from dipray.sweep_config import SweepConfig, table_number
 
 
 def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
@@ -39,7 +39,7 @@ def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
         folder = trials.child(name)
         if is_finished(folder):
             problem = problem_said(folder, "name")
-            value = read_outcome(folder).get("loss_final" if metric == "loss" else metric)
+            value = read_outcome(folder).get(table_number(metric))
             known.setdefault(problem, {})[name] = math.nan if value is None else float(value)
     return known
 

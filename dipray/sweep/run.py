@@ -31,6 +31,7 @@ from dipray.sweep.folder import (
     study_file,
     write_problems,
 )
+from dipray.sweep.grid import settings
 from dipray.sweep.points import expand, refusal
 from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
@@ -75,7 +76,8 @@ def run_sweep(
     problems = [problem.to("cpu") for problem in problems]
     has_truth = all(problem.reference is not None for problem in problems)
     asked = config or SweepConfig()
-    config = asked.settled(has_truth=has_truth)
+    config = asked.settled(has_truth=has_truth, can_hold_out=base.holdout != 0)
+    base = config.for_fits(base, has_truth=has_truth, varied=_varied(space))
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
     if not store.exists(SWEEP) and (there := store.names()):
@@ -161,11 +163,18 @@ def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
         if problem.reference is None and config.needs_reference:
             raise ConfigError(
                 f"metric={config.metric!r}: needs the truth of {problem.name}; give it (--gt), or "
-                "leave out --scheduler, --metric, --grace-period and --reduction-factor with a "
-                "grid or random search, or write --metric loss",
+                "write --metric val_psnr_ema_peak, the held-out error",
                 field="metric",
             )
-    return [Picture.of(problem) for problem in problems]
+    same_holdout = config.judges_by_holdout
+    return [Picture.of(problem, same_holdout=same_holdout) for problem in problems]
+
+
+def _varied(space: Space) -> set[str]:
+    """The fields that a grid sets; of a function nobody knows before it is called."""
+    if callable(space):
+        return set()
+    return {field for name, value in space.items() for field, _, _ in settings(name, value, ())}
 
 
 def _search(

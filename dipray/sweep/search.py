@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
 from dipray.folder import trial_id
+from dipray.held_out import count_held_out, known_pixels
 from dipray.problem import Problem
 from dipray.sweep.points import Point
 from dipray.sweep.space import DefineByRun
@@ -28,9 +29,11 @@ class Picture:
     height: int
     width: int
     has_reference: bool
+    known: int  # measured pixels
+    same_holdout: bool  # whether its fits are compared by what they hold out
 
     @classmethod
-    def of(cls, problem: Problem) -> "Picture":
+    def of(cls, problem: Problem, *, same_holdout: bool = False) -> "Picture":
         """Taken from a problem."""
         _, height, width = problem.picture_shape
         return cls(
@@ -39,12 +42,22 @@ class Picture:
             height,
             width,
             problem.reference is not None,
+            known_pixels(problem),
+            same_holdout,
         )
 
     def plan(self, base: FitConfig, point: Point) -> "Planned":
         """The trial of a point on this picture; raises ConfigError if it cannot be fitted."""
         config = base.replace(**point)  # which refuses what is no field
         config.check_size(self.height, self.width)
+        varied = next((name for name in ("holdout", "holdout_seed") if name in point), None)
+        if varied is not None and self.same_holdout:
+            raise ConfigError(
+                f"{varied}: fits are compared by what they hold out, so it must be the same for "
+                f"all; write it outside of the space, or another --metric",
+                field=varied,
+            )
+        count_held_out(config.settled(has_reference=self.has_reference), self.known, self.name)
         if config.stop == "psnr" and not self.has_reference:
             raise ConfigError(f"stop='psnr': needs the truth of {self.name}", field="stop")
         return Planned(trial_id(self.name, self.fingerprint, config), self.name, point)

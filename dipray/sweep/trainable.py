@@ -1,7 +1,7 @@
 """The trainable that Ray Tune runs: one fit, one block of iterations a step."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,10 @@ REPORTED = (
     "psnr_peak",
     "psnr_ema",
     "psnr_ema_peak",
+    "val_psnr",
+    "val_psnr_peak",
+    "val_psnr_ema",
+    "val_psnr_ema_peak",
     "tv",
     "hf_energy",
     "laplacian",
@@ -78,8 +82,10 @@ class FitTrainable(tune.Trainable):
         except Exception as error:
             self._fail(_reason(error))
             raise
-        has_reference = self.recorder.fit.problem.reference is not None
-        row = report(self.recorder.summary, block.outcome, has_reference=has_reference)
+        fit = self.recorder.fit
+        compared = ["psnr"] if fit.problem.reference is not None else []
+        compared += ["val_psnr"] if fit.config.holdout else []
+        row = report(self.recorder.summary, block.outcome, compared=compared)
         return {**row, "done": block.outcome is not None}
 
     def _advance(self, recorder: Recorder) -> Block:
@@ -135,15 +141,17 @@ def _reason(error: Exception) -> str:
     return one_line(error.cause if isinstance(error, ray.exceptions.RayTaskError) else error)
 
 
-def report(summary: Summary, outcome: Outcome | None, *, has_reference: bool) -> dict[str, float]:
+def report(
+    summary: Summary, outcome: Outcome | None, *, compared: Sequence[str] = ()
+) -> dict[str, float]:
     """What goes to Tune: the columns that this problem has, all finite.
 
-    A metric that Tune compares must be there, so one that a fit never had is the worst.
+    compared: how the names of metrics begin that Tune may compare. They must be there, so one that
+    a fit never had is the worst.
     """
     known = {name: summary.values[name] for name in REPORTED}
     row = {name: float(value) for name, value in known.items() if np.isfinite(value)}
-    if has_reference:
-        row = {name: 0.0 for name in REPORTED if name.startswith("psnr")} | row
+    row = {name: 0.0 for name in REPORTED if name.startswith(tuple(compared))} | row
     if outcome is Outcome.DIVERGED or "loss" not in row:
         row["loss"] = WORST_LOSS
     row["iteration"] = int(known["iteration"])

@@ -1,0 +1,75 @@
+"""What a fit can be judged by without the truth: held-out error, estimated risk, movement."""
+
+import torch
+from torch import Tensor
+
+from dipray.config import FitConfig
+from dipray.descent import State
+from dipray.held_out import held_out
+from dipray.metrics.quality import decibels
+from dipray.problem import Problem
+from dipray.risk import Risk
+from dipray.variance import ExponentialVariance, WindowedVariance
+
+
+class Judges:
+    """Columns of the trace that need more than one picture, and no truth.
+
+    fitted_share: (1, C, h, w) summing to 1, how much each value of y counts in the loss, or None
+    for all the same. risk: what the second fit is for, None where no noise level is given.
+    Raises ConfigError for a share of held-out pixels that cannot be.
+    """
+
+    def __init__(self, problem: Problem, config: FitConfig) -> None:
+        self.operator = problem.operator
+        self.y = problem.y
+        hidden = held_out(problem, config)
+        weight = problem.weight
+        if weight is None and hidden is not None:
+            weight = torch.ones_like(self.y)
+        self.fitted_share = None if weight is None else _share(weight, self.y, hidden, False)
+        self.held_share = None
+        if weight is not None and hidden is not None:
+            self.held_share = _share(weight, self.y, hidden, True)
+        self.risk: Risk | None = None
+        if config.sure_sigma is not None:
+            share = self.fitted_share
+            fitted = torch.ones_like(self.y) if share is None else (share > 0).float()
+            noise_std = config.sure_sigma / 255
+            self.risk = Risk(self.y, fitted, noise_std=noise_std, seed=config.seed)
+        blank = torch.zeros((1, *problem.picture_shape), device=self.y.device)
+        self._windowed = (
+            WindowedVariance(blank, config.variance_window) if config.variance_window else None
+        )
+        self._exponential = ExponentialVariance(blank) if config.variance_window else None
+        self._decay = config.ema_decay
+        self._disturbed_average: Tensor | None = None
+
+    def measure(self, state: State, average: Tensor, disturbed: State | None) -> dict[str, Tensor]:
+        """0-dim tensors by column. average: of the outputs; disturbed: the second fit, if any."""
+        row: dict[str, Tensor] = {}
+        if self._windowed is not None and self._exponential is not None:
+            row["wmv"] = self._windowed.update(state.output)
+            row["emv"] = self._exponential.update(state.output)
+        if self.held_share is None and disturbed is None:
+            return row
+        of_average = self.operator(average)
+        if self.held_share is not None:
+            for name, made in (("val_psnr", state.made), ("val_psnr_ema", of_average)):
+                error = (self.held_share * (made - self.y).square()).sum()
+                row[name] = decibels(error)
+        if self.risk is not None and disturbed is not None:
+            other = self._disturbed_average
+            other = disturbed.output if other is None else other
+            self._disturbed_average = torch.lerp(disturbed.output, other, self._decay)
+            row["sure"] = self.risk.estimate(state.made, disturbed.made)
+            row["sure_ema"] = self.risk.estimate(of_average, self.operator(self._disturbed_average))
+        return row
+
+
+def _share(weight: Tensor, y: Tensor, hidden: Tensor | None, wanted: bool) -> Tensor:
+    """How much each value counts among the hidden ones, or among the others; sum 1."""
+    if hidden is not None:
+        weight = weight * (hidden if wanted else ~hidden)
+    share: Tensor = weight / weight.expand_as(y).sum()
+    return share

@@ -12,6 +12,13 @@ from analysis.load import load_sweep
 from analysis.sweep import Sweep
 
 if TYPE_CHECKING:
+    from analysis.audit import audit_choice as audit_choice
+    from analysis.audit import audit_fits as audit_fits
+    from analysis.audit_findings import audit_sentences as audit_sentences
+    from analysis.audit_plots import draw_ranks as draw_ranks
+    from analysis.audit_plots import draw_regret as draw_regret
+    from analysis.audit_runs import audited as audited
+    from analysis.audit_tables import audit_table as audit_table
     from analysis.effect_plots import draw_effects as draw_effects
     from analysis.effect_plots import draw_importance as draw_importance
     from analysis.effects import interactions as interactions
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from analysis.plots import draw_psnr_against_tv as draw_psnr_against_tv
     from analysis.plots import save_figure as save_figure
     from analysis.plots import smoothness_data as smoothness_data
+    from analysis.ranks import rank_correlation as rank_correlation
     from analysis.render import leaderboard_table as leaderboard_table
     from analysis.report import report_html as report_html
     from analysis.report import write_report as write_report
@@ -34,6 +42,11 @@ if TYPE_CHECKING:
     from analysis.tables import write_tables as write_tables
 
 _HOME = {
+    "audit_choice": "analysis.audit",
+    "audit_fits": "analysis.audit",
+    "audit_sentences": "analysis.audit_findings",
+    "audit_table": "analysis.audit_tables",
+    "audited": "analysis.audit_runs",
     "bootstrap_interval": "analysis.intervals",
     "curve_data": "analysis.plots",
     "draw_curves": "analysis.plots",
@@ -41,10 +54,13 @@ _HOME = {
     "draw_gallery": "analysis.gallery",
     "draw_importance": "analysis.effect_plots",
     "draw_psnr_against_tv": "analysis.plots",
+    "draw_ranks": "analysis.audit_plots",
+    "draw_regret": "analysis.audit_plots",
     "gallery_data": "analysis.gallery",
     "interactions": "analysis.effects",
     "interquartile_mean": "analysis.intervals",
     "leaderboard_table": "analysis.render",
+    "rank_correlation": "analysis.ranks",
     "report_html": "analysis.report",
     "save_figure": "analysis.plots",
     "score_table": "analysis.scores",

@@ -78,7 +78,7 @@ def comparable(
     table = _once(table)
     table = table.assign(
         score=table[metric].astype("float64"),
-        picture=_pictures(sweep, table["problem"]),
+        picture=photographs(sweep, table["problem"]),
         seeding=table.groupby(list(SEEDS), dropna=False).ngroup(),
     )
     early, ended = by_scheduler(table), ended_by_itself(table)
@@ -134,7 +134,7 @@ def _once(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials.index.isin(kept)]
 
 
-def _pictures(sweep: Sweep, problems: pd.Series) -> pd.Series:
+def photographs(sweep: Sweep, problems: pd.Series) -> pd.Series:
     """The file that each trial's problem was made of, or the problem where none is known."""
     made = sweep.problems.set_index("name")
     known = [made[source] for source in _SOURCES if source in made]

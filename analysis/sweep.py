@@ -16,6 +16,7 @@ from analysis.problems import (
     read_problems,
     row_table,
 )
+from analysis.regret import with_regret
 from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
 from dipray.codec import PNG_SIGNATURE
@@ -61,8 +62,16 @@ class Sweep:
 
         problem; every setting of FitConfig; outcome, stopped_by, reason; then the numbers of
         `Summary.outcome_row` (PSNR in dB, time in seconds). A trial that nobody has ended is
-        RUNNING, with numbers from the trace so far. Whole numbers that may be missing are Int64
-        with NA, others float64 with NaN.
+        RUNNING, with numbers from the trace so far.
+        pick_RULE, for each rule that watched the fit: the iteration that it picks; _fired: when it
+        decided, NA if never; _psnr, _psnr_ema: dB of the output and its average there.
+        regret_RULE: the best PSNR of any fit of this problem, of outputs and averages, minus
+        pick_RULE_psnr_ema; NaN without the truth, and where the fit ended before its budget and
+        before the rule fired. chosen: whether the sweep would choose this trial without the truth:
+        the greatest val_psnr_ema_peak of its problem, fits that a scheduler ended included; False
+        for all where nothing was held out. regret_chosen: on the chosen row the best PSNR of the
+        problem minus psnr_ema_at_val_peak, else NaN.
+        Whole numbers that may be missing are Int64 with NA, others float64 with NaN.
         """
         return self._trials_read[0].copy()
 
@@ -164,7 +173,7 @@ class Sweep:
         answers = _in_threads(read, self._folders)
         rows = {name: row for name, (row, _) in answers.items() if row is not None}
         said = [complaint for _, complaints in answers.values() for complaint in complaints]
-        return trial_table(rows), said
+        return with_regret(trial_table(rows)), said
 
     @cached_property
     def _problems_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:

@@ -13,7 +13,9 @@ from dipray.errors import ConfigError
 
 Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
 
-HOLDOUT = 0.03  # the default share of what is held out
+HOLDOUT = 0.03  # the default share of the pixels that are held out,
+HELD_PIXELS = 1000  # or so many, since fewer say too little of noisy pictures,
+MOST_HELD = 0.1  # but not more than this share
 MIN_SIZE = 16  # pixels; the smallest side of a picture that a fit takes
 
 
@@ -128,7 +130,8 @@ class FitConfig(StrictModel):
         ge=0,
         lt=1,
         description="share of the measured pixels that stays out of the loss, to judge the fit by; "
-        "None: 0.03 without the truth or where anything judges by it, 0 else",
+        "None: 0 where the truth is known and nothing judges by it; else 0.03, or where that is "
+        "less than 1,000 pixels as many, up to a tenth",
     )
     holdout_seed: int = Field(
         0, ge=0, lt=2**63, description="which pixels; the same for all fits that are compared"
@@ -240,12 +243,17 @@ class FitConfig(StrictModel):
         drawn = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
         return int.from_bytes(drawn[:8], "little") >> 1
 
-    def settled(self, *, has_reference: bool) -> Self:
-        """A copy with a number for `holdout`: a share where something judges by it, else 0."""
+    def settled(self, *, has_reference: bool, known: int, judged: bool = False) -> Self:
+        """A copy with a number for `holdout`: a share where something judges by it, else 0.
+
+        known: the number of measured pixels. judged: whether anything beside the fit's own rule
+        judges by it; without the truth there is nothing else to judge by.
+        """
         if self.holdout is not None:
             return self
-        judged = not has_reference or self.stop == "val"
-        return self.replace(holdout=HOLDOUT if judged else 0.0)
+        if has_reference and self.stop != "val" and not judged:
+            return self.replace(holdout=0.0)
+        return self.replace(holdout=min(max(HOLDOUT, HELD_PIXELS / known), MOST_HELD))
 
     def snapshot_iterations(self) -> list[int]:
         """The iterations whose output is kept, ascending: from the 10th to the last one."""

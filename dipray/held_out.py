@@ -41,7 +41,7 @@ def count_held_out(config: FitConfig, known: int, name: str) -> int:
     if known - count < LEAST:
         raise ConfigError(
             f"holdout={share:g}: of the {known:,} measured pixels of {name} that leaves "
-            f"{known - count} to fit; write at most 0.5",
+            f"{known - count} to fit; write {'0' if known < 2 * LEAST else 'at most 0.5'}",
             field="holdout",
         )
     return count

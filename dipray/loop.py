@@ -13,6 +13,7 @@ from torch import Tensor
 from dipray.config import FitConfig
 from dipray.descent import Descent
 from dipray.device import resolve_device
+from dipray.held_out import known_pixels
 from dipray.inputs import JitteredInput
 from dipray.judges import Judges
 from dipray.keeper import Keeper
@@ -76,10 +77,11 @@ class Fit:
     def __init__(self, problem: Problem, config: FitConfig) -> None:
         channels, height, width = problem.picture_shape
         config.check_size(height, width)
-        config = config.settled(has_reference=problem.reference is not None)
+        has_reference = problem.reference is not None
+        config = config.settled(has_reference=has_reference, known=known_pixels(problem))
         self.config = config
         self.device = resolve_device(config)
-        self.oracle = make_oracle(config, has_reference=problem.reference is not None)
+        self.oracle = make_oracle(config, has_reference=has_reference)
         self.watches = {name: Watch(rule) for name, rule in make_rules(config).items()}
         self.problem = problem.to(self.device)
         self.input = JitteredInput(config, height, width, self.device)
@@ -93,7 +95,7 @@ class Fit:
             luma=problem.luma,
             trim=problem.trim,
         )
-        self._kept = kept_by(config, has_reference=problem.reference is not None)
+        self._kept = kept_by(config, has_reference=has_reference)
         self.keeper = Keeper(
             torch.zeros(1, channels, height, width, device=self.device),
             ema_decay=config.ema_decay,
@@ -165,21 +167,24 @@ class Fit:
             end = int(broken[0]) + 1
             self.iteration -= len(rows["loss"]) - end
             self.outcome = Outcome.DIVERGED
+            self._ask({name: values[: end - 1] for name, values in rows.items()}, due=False)
             rows = {name: values[:end] for name, values in rows.items()}
         else:
-            self._ask(rows)
+            at_end = self.iteration == self.config.iterations
+            self._ask(rows, due=self.iteration % CHECK_EVERY == 0 or at_end)
         if self.outcome is None and self.iteration == self.config.iterations:
             self.outcome = Outcome.BUDGET
         is_kept = self.iteration in self._snapshots and not broken.size
         return Block(rows, self.outcome, self.keeper.final.clone() if is_kept else None)
 
-    def _ask(self, rows: Rows) -> None:
+    def _ask(self, rows: Rows, *, due: bool) -> None:
         """Show the rules what is new, keep the picture where one fires, and end the fit if asked.
 
         They decide at fixed iterations only, so that blocks of any size give the same.
         """
+        if not len(rows["iteration"]):
+            return  # it went non-finite right at the start of a block
         at_end = self.iteration == self.config.iterations
-        due = self.iteration % CHECK_EVERY == 0 or at_end
         for name, watch in self.watches.items():
             if watch.update(rows, due=due):
                 if at_end:

@@ -18,7 +18,7 @@ STEP = 0.5  # e / s: the larger, the less the chance differences of two fits cou
 class Risk:
     """The estimate for one problem; `y` is what the second fit is to see.
 
-    measured: (1, C, h, w); fitted: bool of that shape, True for the values in the loss.
+    measured: (1, C, h, w); fitted: broadcastable to it, 1 for the values in the loss and 0 else.
     """
 
     def __init__(self, measured: Tensor, fitted: Tensor, *, noise_std: float, seed: int) -> None:
@@ -26,7 +26,7 @@ class Risk:
         signs = torch.randint(0, 2, measured.shape, generator=generator) * 2.0 - 1
         self._measured = measured
         self._noise_std = noise_std
-        self._share = fitted / fitted.sum()
+        self._share = fitted / fitted.expand_as(measured).sum()
         self._probe = signs.to(measured.device)
         self.y = measured + STEP * noise_std * self._probe
 

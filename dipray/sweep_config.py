@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from dipray.config import HOLDOUT, FitConfig, StrictModel
+from dipray.config import FitConfig, StrictModel
 from dipray.errors import ConfigError
 
 Metric = Literal[
@@ -154,7 +154,8 @@ class SweepConfig(Resources):
     ) -> FitConfig:
         """`base` as this (settled) sweep needs it, for the fields that the space does not vary.
 
-        holdout becomes a number: a share where anything judges by it or nobody has the truth.
+        holdout becomes 0 where the truth is known and the metric does not judge by it; else each
+        picture settles it.
         stop becomes the rule that ends a fit past the peak of its metric, where that is wanted.
         """
         changes: dict[str, object] = {}
@@ -171,5 +172,5 @@ class SweepConfig(Resources):
         if base.holdout is None and "holdout" not in varied:
             stop = str(changes.get("stop", base.stop))
             judged = self.judges_by_holdout or not has_truth or stop == "val" or "stop" in varied
-            changes["holdout"] = HOLDOUT if judged else 0.0
+            changes |= {} if judged else {"holdout": 0.0}
         return base.replace(**changes) if changes else base

@@ -49,6 +49,13 @@ class Damage(StrictModel):
         description="noise added to clean: standard deviation on the scale 0 to 255, clipped",
     )
     noise_seed: int = Field(0, ge=0, lt=2**63, description="seed of that noise")
+    clip_sigma: float | None = Field(
+        None,
+        gt=0,
+        le=255,
+        description="denoise: the picture's noise has this level and was clipped to black and "
+        "white, which the fit then models; None: it explains the picture as it is",
+    )
     scale: int | None = Field(None, ge=2, le=64, description="superres: enlarge so many times")
     kernel: Kernel = Field("lanczos3", description="superres: antialiasing filter of the model")
     mask: FilePath | None = Field(
@@ -94,6 +101,7 @@ class TaskConfig(Damage, _Picture):  # Damage first puts its flags last
             ("noise_seed", self.noise_sigma is not None, "noise_sigma"),
             ("mask_seed", self.mask_share is not None, "mask_share"),
             ("kernel", self.task == "superres", "task superres"),
+            ("clip_sigma", self.task == "denoise", "task denoise"),
         ):
             value = getattr(self, field)
             if not used and value != type(self).model_fields[field].default:

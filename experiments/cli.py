@@ -12,11 +12,13 @@ from typing import Annotated
 import tyro
 
 from experiments.commands import (
+    AuditCommand,
     EnsembleCommand,
     FitCommand,
     ListCommand,
     LrBiasCommand,
     ReportCommand,
+    RestoreCommand,
     ShowCommand,
     SweepCommand,
 )
@@ -27,6 +29,8 @@ Command = (
     | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
     | Annotated[EnsembleCommand, tyro.conf.subcommand("ensemble")]
     | Annotated[LrBiasCommand, tyro.conf.subcommand("lr-bias")]
+    | Annotated[RestoreCommand, tyro.conf.subcommand("restore")]
+    | Annotated[AuditCommand, tyro.conf.subcommand("audit")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
@@ -38,6 +42,8 @@ PROGRAMS: dict[type, tuple[str, str]] = {
     SweepCommand: ("experiments.sweep", "run_sweep_command"),
     EnsembleCommand: ("experiments.ensemble", "run_ensemble"),
     LrBiasCommand: ("experiments.lr_bias", "run_lr_bias"),
+    RestoreCommand: ("experiments.restore", "run_restore"),
+    AuditCommand: ("experiments.audit", "run_audit"),
     ReportCommand: ("experiments.report", "run_report"),
     ShowCommand: ("experiments.show", "run_show"),
     ListCommand: ("experiments.catalogue", "run_list"),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from dipray.config import FitConfig
+from dipray.config import FitConfig, Kernel
 from dipray.sweep_config import Resources, SweepConfig
 from dipray.task_config import PicturesConfig, TaskConfig
 
@@ -103,6 +103,73 @@ class LrBiasCommand:
     """fits of each learning rate; their seeds are --seed and the numbers after it"""
     save_dir: str | None = None
     """folder of the results; None: runs/lr-bias-PICTURE"""
+
+
+@dataclass
+class RestoreCommand:
+    """Restore a picture of which nobody has the truth.
+
+    Several networks are fitted to most of the picture and judged by the rest of it. The best one is
+    then fitted to all of it, several times, and the results are averaged.
+
+    For example:
+      dipray restore noisy.png
+      dipray restore noisy.png --time-budget-s 300 --save-dir results
+      dipray restore small.png --task superres --scale 4
+      dipray restore torn.png --task inpaint --mask known.png
+    """
+
+    image: Annotated[Path, tyro.conf.Positional]
+    """the damaged picture"""
+    resources: Resources
+    task: Literal["denoise", "superres", "inpaint"] = "denoise"
+    """what to undo"""
+    sigma: float | None = None
+    """noise level, standard deviation on the scale 0 to 255; None: estimated when denoising"""
+    scale: int | None = None
+    """superres: enlarge so many times"""
+    kernel: Kernel = "lanczos3"
+    """superres: antialiasing filter of the model"""
+    mask: Path | None = None
+    """inpaint: a picture, white where known and black where missing"""
+    num_samples: int | None = None
+    """configurations to try, drawn at random; None: a handful chosen beforehand"""
+    iterations: int = 3000
+    """of a fit, at most"""
+    holdout: float | None = None
+    """share of the measured pixels that the search judges by; None: 0.03, or more if that is
+    little"""
+    seeds: int = 4
+    """fits of the best configuration that are averaged"""
+    seed: int = 0
+    """the first seed"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    save_dir: str | None = None
+    """folder of the results; None: runs/restore-PICTURE"""
+
+
+@dataclass
+class AuditCommand:
+    """Say what choosing without the truth loses, where the truth is known.
+
+    For the fit that the held-out error chooses, and for every rule that watches a fit: how far the
+    picture that is handed out is below the best one of the sweep, how much of that is due to the
+    configuration and how much to the iteration, and how often the rule was too early or too late.
+
+    For example:
+      dipray audit runs/mine
+      dipray audit runs/choosing/denoise runs/choosing/superres
+    """
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """folders of sweeps or fits, or their URIs; several are audited together, task by task"""
+    metric: str = "val_psnr_ema_peak"
+    """column whose ranking of the fits is held against that by PSNR"""
+    tolerance: float = 0.1
+    """dB that a pick may be below the best of its fit and still be in time"""
+    save_dir: str | None = None
+    """folder of tables and figures; None: audit/ in the run, or beside the runs"""
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """`dipray fit`: one fit into a folder, with a progress bar."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,6 +20,7 @@ from dipray.folder import (
     read_outcome,
     trial_id,
 )
+from dipray.held_out import known_pixels
 from dipray.loop import Fit
 from dipray.problem import Problem
 from dipray.problem_folder import write_problem
@@ -36,7 +39,9 @@ def run_fit(command: FitCommand) -> int:
     """Fit, save, and say in a few lines what came out."""
     console = Console()
     problem = name_apart([command.problem])[0]
-    config = command.config.settled(has_reference=problem.reference is not None)
+    config = command.config.settled(
+        has_reference=problem.reference is not None, known=known_pixels(problem)
+    )
     identity = trial_id(problem.name, problem.fingerprint(), config)
     store = Store(command.save_dir or f"runs/{identity}")
     lines = Lines(console)
@@ -70,8 +75,12 @@ def _places(sweep: Sweep) -> list[str]:
     """What known methods come to, and where the results lie."""
     methods = sweep.baselines.dropna(subset="psnr")
     known = [f"{row['method']} {row['psnr']:.2f} dB" for row in methods.to_dict("records")]
-    has_truth = bool(sweep.trials["psnr_peak"].notna().any())
-    picture = "peak_ema.png (best average)" if has_truth else "ema.png (last average)"
+    trials = sweep.trials
+    picture = "ema.png (last average)"
+    if trials["psnr_peak"].notna().any():
+        picture = "peak_ema.png (best average)"
+    elif trials["val_psnr_ema_peak"].notna().any():
+        picture = "peak_val_ema.png (average at its best held-out error)"
     return [
         *([f"known      {', '.join(known)}"] if known else []),
         f"restored   {sweep.store}/{picture}",
@@ -166,4 +175,22 @@ def describe(outcome: dict[str, object]) -> list[str]:
                 f"{title}    {number(f'{prefix}_peak')} dB at iteration {at}, "
                 f"{number(f'{prefix}_final')} dB at the end"
             )
+    if outcome.get("val_psnr_ema_peak") is not None:
+        lines.append(
+            f"held out   {number('val_psnr_ema_peak')} dB (average) at its best, iteration "
+            f"{outcome.get('iteration_val_ema_peak')}"
+        )
+    picks = outcome.get("picks")
+    if isinstance(picks, dict):
+        lines.append(f"picks      {', '.join(_pick(*item) for item in picks.items())}")
     return lines
+
+
+def _pick(rule: str, pick: dict[str, Any]) -> str:
+    """A rule and its iteration, in brackets the PSNR of the average there."""
+    level = pick.get("psnr_ema")
+    details = [] if level is None else [f"{level:.2f} dB"]
+    if pick.get("fired") is None and rule != "budget":
+        details.append("undecided")
+    said = f"{rule} {pick.get('iteration')}"
+    return f"{said} ({', '.join(details)})" if details else said

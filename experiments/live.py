@@ -26,7 +26,7 @@ class Standing:
 
 def describe_point(config: Mapping[str, Any]) -> str:
     """The varied settings of a trial, short."""
-    fixed = ("problem", "trial")
+    fixed = ("problem", "trial", "holdout")  # the last is the same for all of a picture
     return " ".join(f"{name}={value}" for name, value in config.items() if name not in fixed)
 
 

@@ -8,6 +8,7 @@ from search_spaces import (
     networks,
     optimizers,
     regularisation,
+    restore,
     skips,
 )
 from search_spaces.named import NamedSpace
@@ -20,6 +21,7 @@ SPACES: dict[str, NamedSpace] = {
     "learning_rate": learning_rate.SPACE,
     "inputs": inputs.SPACE,
     "regularisation": regularisation.SPACE,
+    "restore": restore.SPACE,
     "everything": everything.SPACE,
 }
 

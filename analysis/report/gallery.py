@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.pictures import Shot
+from analysis.report.restored import PICTURE, restored_note
 from analysis.report.words import number_text
 from analysis.sweep import Sweep
 from dipray.errors import FolderError
@@ -53,6 +54,11 @@ def gallery(sweep: Sweep, problem: str, lines: list[dict[str, Any]]) -> Gallery:
         {"key": problem_shot("measurement", main=True), "title": title, "note": _decibels(psnr)},
         {"key": problem_shot("reference", main=True), "title": "truth", "note": ""},
     ]
+    restored = restored_note(sweep, problem)
+    if restored is not None:
+        read = partial(sweep.store.read, PICTURE)
+        key = shot(f"{problem}/restored", read, main=True)
+        fixed.append({"key": key, "title": "restored by this run", "note": restored})
     trials = sweep.trials.loc[[line["trial"] for line in lines]]
     numbers = {peak.picture: peak.value for peak in PEAKS}
     kinds = [k for k in KINDS if k not in numbers or trials[numbers[k]].notna().any()]

@@ -177,7 +177,8 @@
       name ? make("p", { class: "note" }, name) : "",
       said.best ? make("p", { class: "best" }, said.best) : "",
       make("p", {}, said.score),
-      said.gain ? make("p", {}, said.gain) : "");
+      said.gain ? make("p", {}, said.gain) : "",
+      said.restored ? make("p", {}, said.restored) : "");
   }
 
   // Leaderboard

@@ -13,7 +13,7 @@ from dipray.trace import COLUMNS
 
 POINTS = 200  # of a trial's line at most
 COLUMN_CHOICE = (
-    *("psnr", "psnr_ema", "psnr_y", "psnr_hole", "ssim", "loss"),
+    *("psnr", "psnr_ema", "psnr_y", "psnr_hole", "ssim", "val_psnr", "val_psnr_ema", "loss"),
     *("tv", "tv_ema", "hf_energy", "hf_energy_ema", "laplacian", "laplacian_ema", "grad_norm"),
 )
 _COSTLY = [column.name for column in COLUMNS if column.costly and column.name in COLUMN_CHOICE]
@@ -57,7 +57,7 @@ def packed_series(points: pd.DataFrame, trials: Sequence[str]) -> dict[str, Any]
         "iteration": [rows["iteration"].astype(int).tolist() for rows in ordered],
         "columns": {
             name: [
-                rounded(rows[name].tolist(), 5 if name.startswith("psnr") else 4)
+                rounded(rows[name].tolist(), 5 if name.startswith(("psnr", "val_psnr")) else 4)
                 for rows in ordered
             ]
             for name in columns

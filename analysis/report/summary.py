@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.leaderboard import COMPARABLE, iterations_saved
 from analysis.report.board import trial_label
+from analysis.report.restored import PICTURE, restored_note
 from analysis.report.words import METRICS, number_text
 from analysis.sweep import Sweep
 from dipray.trace import PEAKS
@@ -75,7 +76,7 @@ def headline(sweep: Sweep, board: pd.DataFrame, metric: str, settings: list[str]
     """The best trial of a problem in words: configuration, score, and gains over known methods."""
     trials = board[board["trial"].notna() & board[metric].notna()]
     if trials.empty:
-        return {"best": "", "score": "No trial has a result yet.", "gain": ""}
+        return {"best": "", "score": "No trial has a result yet.", "gain": "", "restored": ""}
     best = trials.iloc[0]
     unit = " dB" if metric.startswith(("psnr", "val_psnr")) else ""
     score = f"{number_text(metric, best[metric])}{unit}, {METRICS.get(metric, metric)}"
@@ -88,7 +89,13 @@ def headline(sweep: Sweep, board: pd.DataFrame, metric: str, settings: list[str]
         "best": trial_label(best, settings),
         "score": score,
         "gain": _gains(sweep, str(best["problem"]), float(best[metric]), metric),
+        "restored": _restored(sweep, str(best["problem"])),
     }
+
+
+def _restored(sweep: Sweep, problem: str) -> str:
+    note = restored_note(sweep, problem)
+    return f"{PICTURE}: {note}." if note else ""
 
 
 def _gains(sweep: Sweep, problem: str, value: float, metric: str) -> str:

@@ -57,7 +57,12 @@ class Picture:
                 f"all; write it outside of the space, or another --metric",
                 field=varied,
             )
-        count_held_out(config.settled(has_reference=self.has_reference), self.known, self.name)
+        config = config.settled(
+            has_reference=self.has_reference, known=self.known, judged=self.same_holdout
+        )
+        count_held_out(config, self.known, self.name)
+        if base.holdout is None:
+            point = {**point, "holdout": config.holdout}  # a worker does not know who judges
         if config.stop == "psnr" and not self.has_reference:
             raise ConfigError(f"stop='psnr': needs the truth of {self.name}", field="stop")
         return Planned(trial_id(self.name, self.fingerprint, config), self.name, point)

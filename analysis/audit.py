@@ -58,13 +58,15 @@ def audit_choice(sweep: Sweep, *, tolerance: float = TOLERANCE) -> pd.DataFrame:
 
     Beside the rules there is "val peak": the average where the held-out error is least in the
     whole fit, without any patience. blind_loss: the mean configuration_loss (dB) of the problem's
-    fits that ended by themselves, which is what a configuration drawn at random would lose. No
-    rows for problems without the truth or without anything held out, and none for a rule without a
-    valid pick: attrs["missing"] says how often that was, rule -> number of problems.
+    fits that ended by themselves, which is what a configuration drawn at random would lose; NaN
+    where fewer than two did. No rows for problems without the truth or without anything held out,
+    and none for a rule without a valid pick: attrs["missing"] says how often that was, rule ->
+    number of problems.
     """
     trials = _with_bests(sweep)
     ended = trials[ended_by_itself(trials)]
-    blind = (ended["best_sweep"] - ended["best_fit"]).groupby(ended["problem"]).mean()
+    drawn = (ended["best_sweep"] - ended["best_fit"]).groupby(ended["problem"])
+    blind = drawn.mean()[drawn.size() > 1]
     ours = trials[trials["chosen"]]
     whole_fit = {"iteration": "iteration_val_ema_peak", "psnr_ema": HANDED_OUT}
     parts = [_losses(ours[ours[HANDED_OUT].notna()], WHOLE_FIT, whole_fit, tolerance=tolerance)]

@@ -37,17 +37,13 @@ def _of_choice(audit: Audited, table: pd.DataFrame) -> Iterator[str]:
         rows = audit.choice[audit.choice["rule"] == WHOLE_FIT]
         rows = rows[rows["task"] == row["task"]]
         blind = rows.groupby("picture")["blind_loss"].mean().mean()
-        drawn = (
-            ""
-            if pd.isna(blind)
-            else f" A configuration drawn at random would have lost {blind:.2f} dB by itself."
-        )
+        drawn = "" if pd.isna(blind) else f" (one drawn at random would lose {blind:.2f})"
         yield (
             f"what the held-out error chooses, of all fits and iterations, is "
             f"{interval_text(row, 'regret')} dB below the best that there was "
             f"({_count(row['pictures'], 'picture')}; at worst {row['worst']:.2f}): "
-            f"{row['configuration_loss']:.2f} by the configuration, {row['iteration_loss']:.2f} by "
-            f"the iteration.{drawn}"
+            f"{row['configuration_loss']:.2f} by the configuration{drawn} and "
+            f"{row['iteration_loss']:.2f} by the iteration."
         )
 
 
@@ -63,7 +59,7 @@ def _of_rules(audit: Audited, table: pd.DataFrame) -> Iterator[str]:
     for share, said in (
         ("early", "most picks are too early with"),
         ("late", "most picks are too late with"),
-        ("never", "before the budget ended, most fits saw no decision by"),
+        ("never", "the budget ended before the rule fired in most fits with"),
     ):
         rules = [f"{row['rule']} ({row[share]:.0%})" for _, row in _most(table, share)]
         if rules:
@@ -71,7 +67,8 @@ def _of_rules(audit: Audited, table: pd.DataFrame) -> Iterator[str]:
     for _, row in _most(table[table["rule"] == "budget"], "in time"):
         yield (
             f"{row['in time']:.0%} of the fits that ran to their budget were within "
-            f"{audit.tolerance:g} dB of their best at its end: these cannot tell a rule from none."
+            f"{audit.tolerance:g} dB of their best average at its end: these cannot tell a "
+            "rule from none."
         )
 
 

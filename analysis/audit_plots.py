@@ -12,9 +12,9 @@ from analysis.audit_runs import Audited
 from analysis.audit_tables import in_order, picture_means
 from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
 
-_PANEL = (3.4, 2.7)  # inches
+_BARS, _DOTS = (3.6, 2.7), (2.9, 2.3)  # inches, of a panel
 _NARROWEST = 5.0  # inches, for the legend
-_ACROSS = 3  # panels of fits
+_ACROSS = 4  # panels of dots
 _CONFIGURATION, _ITERATION = OKABE_ITO[0], OKABE_ITO[1]
 _CHOSEN = OKABE_ITO[1]
 _SPREAD = 0.5  # of a bar's dots, where 1 is the distance of two bars
@@ -36,7 +36,7 @@ def draw_regret(audit: Audited) -> Figure:
     }
     shown = {title: means for title, means in parts.items() if len(means)}
     tasks = list(dict.fromkeys(task for means in shown.values() for task in means["task"]))
-    figure, grid = _panels(len(shown), len(tasks), sharey="row")
+    figure, grid = _panels(len(shown), len(tasks), each=_BARS)
     for row, (title, means) in zip(grid, shown.items(), strict=True):
         for axes, task in zip(row, tasks, strict=True):
             ours = means[means["task"] == task]
@@ -52,7 +52,7 @@ def draw_regret(audit: Audited) -> Figure:
     return figure
 
 
-def draw_ranks(audit: Audited, *, most: int = 12) -> Figure:
+def draw_ranks(audit: Audited, *, most: int = 24) -> Figure:
     """The metric against the PSNR that a fit would hand out, a dot a fit, a panel a problem.
 
     Where nothing was held out the PSNR is that of the best average. most: problems shown.
@@ -64,7 +64,7 @@ def draw_ranks(audit: Audited, *, most: int = 12) -> Figure:
         figure.text(0.02, 0.5, f"no two fits with a {audit.metric}", va="center", color=METHOD_GREY)
         return figure
     across = min(_ACROSS, len(panels))
-    figure, grid = _panels(-(-len(panels) // across), across)
+    figure, grid = _panels(-(-len(panels) // across), across, each=_DOTS)
     for axes, part in zip(grid.flat, panels, strict=False):
         _draw_fits(axes, part, _rho(audit.correlation, part))
     for axes in grid.flat[len(panels) :]:
@@ -77,12 +77,11 @@ def draw_ranks(audit: Audited, *, most: int = 12) -> Figure:
     return figure
 
 
-def _panels(
-    down: int, across: int, *, sharey: Literal["none", "row"] = "none"
-) -> tuple[Figure, np.ndarray]:
-    size = (max(_PANEL[0] * across, _NARROWEST), _PANEL[1] * down + 0.6)
+def _panels(down: int, across: int, *, each: tuple[float, float]) -> tuple[Figure, np.ndarray]:
+    """A grid of panels; every one has its own scale, since no two tasks or pictures compare."""
+    size = (max(each[0] * across, _NARROWEST), each[1] * down + 0.6)
     figure = Figure(figsize=size, layout="constrained")
-    grid: np.ndarray = figure.subplots(down, across, squeeze=False, sharey=sharey)
+    grid: np.ndarray = figure.subplots(down, across, squeeze=False)
     return figure, grid
 
 
@@ -122,6 +121,7 @@ def _draw_bars(axes: Axes, means: pd.DataFrame) -> None:
 def _draw_fits(axes: Axes, rows: pd.DataFrame, rho: float) -> None:
     _clear(axes)
     axes.grid(axis="x", alpha=0.25)
+    axes.locator_params(nbins=4)
     y = _scored_by(rows)
     looks: list[tuple[pd.DataFrame, str, dict[str, Any]]] = [
         (rows[rows["counts"]], "a fit", {"color": METHOD_GREY, "mec": "white", "markersize": 5.5}),

@@ -38,23 +38,27 @@ def audited(
     miss the best of its fit and be in time. Raises FolderError where there is nothing to audit by
     or nothing to audit, UnknownNameError for a metric that trials do not have.
     """
-    places = ", ".join(str(sweep.store) for sweep in sweeps)
+    everywhere = ", ".join(str(sweep.store) for sweep in sweeps)
     if not any(sweep.trials["psnr_peak"].notna().any() for sweep in sweeps):
         raise FolderError(
-            f"{places}: nothing to audit by: the truth is not known; sweep --clean pictures, or "
-            "give --gt"
+            f"{everywhere}: nothing to audit by: the truth is not known; sweep --clean "
+            "pictures, or give --gt"
         )
     fits = [audit_fits(sweep, tolerance=tolerance) for sweep in sweeps]
     choices = [audit_choice(sweep, tolerance=tolerance) for sweep in sweeps]
     if all(rows.empty for rows in (*fits, *choices)):
         raise FolderError(
-            f"{places}: nothing to audit: no fit has a pick by a rule; none has ended yet, or an "
-            "earlier version made them"
+            f"{everywhere}: nothing to audit: no fit has a pick by a rule; none has ended yet, "
+            "or an earlier version made them"
         )
-    notes = []
+    places_of: dict[str, list[str]] = {}  # note -> the folders of which it holds
     for sweep, choice in zip(sweeps, choices, strict=True):
-        place = f"{sweep.store}: " if len(sweeps) > 1 else ""
-        notes += [f"{place}{note}" for note in _notes(sweep, choice)]
+        for note in _notes(sweep, choice, tolerance=tolerance):
+            places_of.setdefault(note, []).append(str(sweep.store))
+    notes = [
+        note if len(of) == len(sweeps) else f"{', '.join(of)}: {note}"
+        for note, of in places_of.items()
+    ]
     return Audited(
         _joined(fits),
         _joined(choices),
@@ -73,7 +77,7 @@ def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([each for each in whole if len(each)] or whole[:1], ignore_index=True)
 
 
-def _notes(sweep: Sweep, choice: pd.DataFrame) -> Iterator[str]:
+def _notes(sweep: Sweep, choice: pd.DataFrame, *, tolerance: float) -> Iterator[str]:
     """What a reader of this folder's audit must know."""
     trials = sweep.trials
     known = trials.groupby("problem", sort=False)["psnr_peak"].transform("count") > 0
@@ -88,6 +92,13 @@ def _notes(sweep: Sweep, choice: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{len(cut)} of {len(trials)} fits did not run to their budget ({by}): only rules that "
             "had fired by then count in them, and a better picture may have been still to come."
+        )
+    ahead = trials["psnr_peak"] - trials["psnr_ema_peak"]
+    if (ahead > tolerance).any():
+        yield (
+            f"In {int((ahead > tolerance).sum())} of {len(trials)} fits a single output was better "
+            f"than any average, by up to {ahead.max():.2f} dB, as in short fits that the average "
+            "lags behind: that counts as lost by the iteration, which no rule can mend."
         )
     judged = trials[trials[CHOSEN_BY].notna()]
     if judged.empty:

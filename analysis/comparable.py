@@ -121,7 +121,7 @@ def compared_by(sweep: Sweep, trials: pd.DataFrame) -> str:
     by the picture.
     """
     ranked = ranking_metric(sweep, trials=trials)
-    if ranked.startswith("psnr"):
+    if not ranked.startswith(("loss", "val")):
         return ranked
     against_truth = "psnr_ema_peak" if "ema" in ranked else "psnr_peak"
     return ranking_metric(sweep, against_truth, trials=trials)

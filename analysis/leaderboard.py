@@ -56,7 +56,7 @@ def ranking_metric(
     if asked is not None:
         known_names("metric", asked, (*metrics[1:], *NUMBERS))
     own = str(sweep.asked.get("metric"))
-    chosen = asked or (own if own in metrics[1:] else "psnr_peak")
+    chosen = asked or (own if own in (*metrics[1:], *NUMBERS) else "psnr_peak")
     if chosen in metrics:
         chosen = table_number(chosen)
     table = sweep.trials if trials is None else trials

@@ -1,4 +1,7 @@
-"""How good a picture is, estimated from measurements that no fit has seen."""
+"""How good a picture is where no fit has seen the measurement.
+
+That is worse than where one has: a fit knows the noisy value of a pixel, and follows it a little.
+"""
 
 from dataclasses import dataclass
 

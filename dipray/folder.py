@@ -110,6 +110,8 @@ def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.
         try:
             with store.open(f"{TRACE}/{part}") as source:
                 table = pq.ParquetFile(source).read(columns=["iteration", *columns])
+            if "iteration" not in table.column_names:
+                raise ValueError("it has no iterations")
             for name in columns:
                 if name not in table.column_names:  # an earlier version did not record it
                     blank = pa.nulls(len(table), schema.field(name).type)

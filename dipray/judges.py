@@ -7,6 +7,7 @@ from dipray.config import FitConfig
 from dipray.descent import State
 from dipray.held_out import held_out
 from dipray.metrics.quality import decibels
+from dipray.noise import ClippedMean
 from dipray.problem import Problem
 from dipray.risk import Risk
 from dipray.variance import ExponentialVariance, WindowedVariance
@@ -62,9 +63,20 @@ class Judges:
             other = self._disturbed_average
             other = disturbed.output if other is None else other
             self._disturbed_average = torch.lerp(disturbed.output, other, self._decay)
-            row["sure"] = self.risk.estimate(state.made, disturbed.made)
-            row["sure_ema"] = self.risk.estimate(of_average, self.operator(self._disturbed_average))
+            row["sure"] = self.risk.estimate(
+                state.made, disturbed.made, variance=self._noise_variance(state.output)
+            )
+            row["sure_ema"] = self.risk.estimate(
+                of_average,
+                self.operator(self._disturbed_average),
+                variance=self._noise_variance(average),
+            )
         return row
+
+    def _noise_variance(self, picture: Tensor) -> Tensor | None:
+        """Value by value, where that depends on the picture."""
+        operator = self.operator
+        return operator.variance(picture) if isinstance(operator, ClippedMean) else None
 
 
 def _share(weight: Tensor, y: Tensor, hidden: Tensor | None, wanted: bool) -> Tensor:

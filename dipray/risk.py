@@ -1,12 +1,13 @@
 """Stein's unbiased risk estimate of a fit, with the divergence measured by a second fit.
 
-    SURE = mean (f(y) - y)^2 - s^2 + (2 s^2 / (n e)) sum b (f(y + e b) - f(y)),
+    SURE = mean (f(y) - y)^2 - s^2 + (2 s^2 / e) b (f(y + e b) - f(y)),
 
 an estimate of mean (f(y) - A x)^2 over the n values that are fitted, for independent Gaussian noise
 of standard deviation s; f is all that a fit does to y up to an iteration, and b are random signs
 (Stein, Annals of Statistics 1981; Ramani, Blu, Unser, IEEE TIP 2008). The second fit has the same
-weights, input and jitter at the start and sees y + e b: twice the cost. Clipped noise is not
-Gaussian, and pictures with much black or white are judged a little too well.
+weights, input and jitter at the start and sees y + e b: twice the cost. Where the operator models
+clipped noise, s^2 is that noise's variance, value by value (a covariance penalty; Efron, JASA
+99(467), 2004); where it does not, pictures with much black or white are judged a little too well.
 """
 
 import torch
@@ -30,8 +31,15 @@ class Risk:
         self._probe = signs.to(measured.device)
         self.y = measured + STEP * noise_std * self._probe
 
-    def estimate(self, made: Tensor, disturbed: Tensor) -> Tensor:
-        """0-dim mean squared error of A(output), and of it where y was disturbed; may be < 0."""
-        misfit = (self._share * (made - self._measured).square()).sum()
-        slope = (self._share * self._probe * (disturbed - made)).sum() / (STEP * self._noise_std)
-        return misfit + self._noise_std**2 * (2 * slope - 1)
+    def estimate(
+        self, made: Tensor, disturbed: Tensor, *, variance: Tensor | None = None
+    ) -> Tensor:
+        """0-dim mean squared error of A(output) = `made`; may be below 0.
+
+        disturbed: A(output) of the second fit. variance: of the noise, (1, C, h, w), where that is
+        not the same for all values.
+        """
+        misfit = (made - self._measured).square()
+        slope = self._probe * (disturbed - made) / (STEP * self._noise_std)
+        level = self._noise_std**2 if variance is None else variance
+        return (self._share * (misfit + level * (2 * slope - 1))).sum()

@@ -157,7 +157,14 @@ class SweepConfig(Resources):
         holdout becomes 0 where the truth is known and the metric does not judge by it; else each
         picture settles it.
         stop becomes the rule that ends a fit past the peak of its metric, where that is wanted.
+        Raises ConfigError where the metric has no peak, or nothing is held out that it is of.
         """
+        if self.judges_by_holdout and base.holdout == 0:
+            raise ConfigError(
+                f"metric={self.metric!r}: is of held-out measurements, and holdout is 0; write "
+                "holdout, e.g. 0.03",
+                field="metric",
+            )
         changes: dict[str, object] = {}
         past_peak = self.stop_past_peak
         if past_peak is None:

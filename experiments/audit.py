@@ -1,7 +1,8 @@
 """`dipray audit`: what choosing without the truth loses, where the truth is known."""
 
-import os.path
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from rich import box
@@ -66,8 +67,12 @@ def audit(
     save_dir: where they go; None: audit/ in the folder, or in the one that holds all of the runs.
     Raises ConfigError, FolderError or UnknownNameError.
     """
-    sweeps = [load_sweep(run) for run in runs]
-    stores = [sweep.store for sweep in sweeps]
+    stores = [Store(run) for run in runs]
+    if not stores:
+        raise ConfigError("runs: give a folder of results, or several", field="runs")
+    if len({str(store) for store in stores}) < len(stores):
+        raise ConfigError("runs: give each folder of results once", field="runs")
+    sweeps = [load_sweep(store) for store in stores]
     place = Store(save_dir) if save_dir is not None else _place(stores)
     found = audited(sweeps, metric=metric, tolerance=tolerance)
     _print(lines, found)
@@ -78,14 +83,12 @@ def audit(
 
 def _place(stores: Sequence[Store]) -> Store:
     """The folder of the audit; raises ConfigError if the runs do not suggest one."""
-    places = [str(store) for store in stores]
-    if not places or len(set(places)) < len(places):
-        raise ConfigError("runs: give each folder of results once", field="runs")
     if len(stores) == 1:
         return stores[0].child(FOLDER)
     parent = ""
     if all(store.is_local for store in stores):
-        parent = os.path.commonpath([os.path.dirname(place) for place in places])  # noqa: PTH120
+        parents = [Path(str(store)).parent for store in stores]
+        parent = os.path.commonpath(parents)
     if parent.strip(os.sep) == "":
         raise ConfigError(
             "save_dir: no folder holds all of the runs; write where the tables go",

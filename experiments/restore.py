@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis import load_sweep
+from dipray.config import FitConfig
+from dipray.device import resolve_device
 from dipray.folder import safe_name
 from dipray.store import Store
 from dipray.sweep.cluster import running_ray
@@ -15,6 +17,8 @@ from experiments.outcomes import Lines
 from experiments.restoring.fits import Fits, check, choose
 from experiments.restoring.picture import damaged
 from experiments.restoring.results import leave
+
+LARGE = 300 * 300  # pixels; 128x128 takes minutes
 
 
 def run_restore(command: RestoreCommand) -> int:
@@ -27,7 +31,15 @@ def run_restore(command: RestoreCommand) -> int:
     store = Store(command.save_dir or f"runs/restore-{safe_name(Path(command.image).stem)}")
     for line in picture.remarks():
         lines.say(line)
-    fits = Fits(command, picture.problem, store, lines.console)
+    _, height, width = picture.problem.picture_shape
+    on_cpu = resolve_device(FitConfig(device=command.device)).type == "cpu"
+    if on_cpu and budget is None and height * width > LARGE:
+        lines.say(
+            f"size         {height}x{width} pixels: on a CPU that may take hours; "
+            "--time-budget-s says how long it may"
+        )
+    removed = picture.sigma if command.task == "denoise" else 0.0
+    fits = Fits(command, picture.problem, removed, store, lines.console)
     with running_ray(command.resources.address):
         missing = fits.search()
         if missing and budget is None:

@@ -1,4 +1,5 @@
 import io
+import json
 import math
 import pickle
 import shutil
@@ -33,6 +34,7 @@ from dipray.images import encode_png
 from dipray.loop import Fit
 from dipray.problem import Problem
 from dipray.recorder import Recorder
+from dipray.stopping import RULES
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES, Summary
 
@@ -106,6 +108,9 @@ def test_trials_have_a_row_each_with_configuration_outcome_and_numbers(sweep):
         *FitConfig.model_fields,
         *("outcome", "stopped_by", "reason"),
         *NUMBERS,
+        *(f"pick_{rule}{part}" for rule in RULES for part in ("", "_fired", "_psnr", "_psnr_ema")),
+        *(f"regret_{rule}" for rule in RULES),
+        *("chosen", "regret_chosen"),
     }
     assert set(trials["outcome"]) == {"BUDGET"}
     assert set(trials["iterations_run"]) == {BASE.iterations}
@@ -114,6 +119,30 @@ def test_trials_have_a_row_each_with_configuration_outcome_and_numbers(sweep):
     assert trials["psnr_hole_final"].isna().all()
     assert sweep.asked["scheduler"] == "asha"
     assert sweep.left_out == []
+
+
+def test_picks_of_a_trial_are_numbers_of_its_row(folder):
+    config = BASE.replace(holdout=0.1, patience=1, iterations=60, seed=7)
+    name, recorder = add_trial(folder / "trials", make_problem("soft"), config)
+    row = load_sweep(folder).trials.loc[name]
+    assert recorder.fit.picks["loss"].fired  # at any look, with such a patience
+    for rule, pick in recorder.fit.picks.items():
+        for part, value in pick.to_dict().items():
+            found = row[f"pick_{rule}" if part == "iteration" else f"pick_{rule}_{part}"]
+            assert pd.isna(found) if value is None else found == value, (rule, part)
+    assert pd.isna(row[["pick_sure", "pick_sure_psnr"]]).all()  # which had nothing to look at
+
+
+@pytest.mark.parametrize("picks", ["[1]", "3", '{"val": {"iteration": "x"}}'])
+def test_picks_that_are_broken_are_said(folder, picks):
+    trial = first_trial(folder)
+    said = json.loads((trial / "outcome.json").read_text()) | {"picks": json.loads(picks)}
+    (trial / "outcome.json").write_text(json.dumps(said))
+    sweep = load_sweep(folder)
+    assert sweep.trials.loc[trial.name, "outcome"] == "RUNNING"
+    assert [line.partition(": ")[0] for line in sweep.left_out] == [
+        f"trials/{trial.name}/outcome.json"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +158,13 @@ def test_trials_have_a_row_each_with_configuration_outcome_and_numbers(sweep):
         ("nesterov", "bool"),
         ("psnr_peak", "float64"),
         ("psnr_hole_final", "float64"),
+        ("holdout", "float64"),
+        ("sure_sigma", "float64"),
+        ("iteration_val_ema_peak", "Int64"),
+        ("val_psnr_ema_peak", "float64"),
+        ("pick_val", "Int64"),
+        ("pick_wmv_fired", "Int64"),
+        ("pick_loss_psnr_ema", "float64"),
         ("seconds", "float64"),
         ("net", "str"),
         ("device", "str"),
@@ -275,7 +311,7 @@ def test_diverged_trial_is_a_row_with_its_trace(folder):
     config = BASE.replace(seed=1)
     name, recorder = add_trial(folder / "trials", make_problem("soft"), config, stop_at=10)
     with torch.no_grad():
-        recorder.fit.parameters[0].fill_(torch.nan)
+        recorder.fit.descent.parameters[0].fill_(torch.nan)
     for block in recorder.fit.blocks(10):
         recorder.add(block)
     sweep = load_sweep(folder)

@@ -222,8 +222,14 @@ def test_overwritten_fits_leave_no_pictures(capsys, clean_file, noisy_file, tmp_
     blind = ["fit", "--image", noisy_file, *SMALL, "--save-dir", folder, "--overwrite"]
     assert run(capsys, *blind)[0] == 0
     assert not (folder / "peak.png").exists()
+    assert (folder / "peak_val_ema.png").exists()
     _, out, _ = run(capsys, "show", folder)
-    assert "loss_final" in out
+    assert "val_psnr_ema_peak" in out and "loss_final" not in out
+    unjudged = [*blind, "--holdout", "0", "--save-dir", folder]
+    assert run(capsys, *unjudged)[0] == 0
+    assert not (folder / "peak_val_ema.png").exists()
+    _, out, _ = run(capsys, "show", folder)
+    assert "loss_final" in out and "val_psnr" not in out
 
 
 def test_brackets_in_a_folder_are_no_markup(capsys, clean_file, tmp_path):

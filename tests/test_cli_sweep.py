@@ -34,6 +34,7 @@ def test_a_sweep_from_the_shell(clean_file, tmp_path):
         "sweep", "--clean", clean_file, "--noise-sigma", "25", "--grid", grid, "--depth", "2",
         "--features", "4", "--iterations", "40", "--device", "cpu", "--grace-period", "10",
         "--report-every", "10", "--storage-path", tmp_path / "runs", "--name", "sweep",
+        "--holdout", "0.03",
     )  # fmt: skip
     first = dipray(*command)
     assert first.returncode == 0, first.stderr
@@ -48,6 +49,11 @@ def test_a_sweep_from_the_shell(clean_file, tmp_path):
     shown = dipray("show", folder, "--metric", "psnr_ema_peak", "--top", "2")
     assert shown.returncode == 0
     assert shown.stdout.count("adam") + shown.stdout.count("rmsprop") == 2
+    audited = dipray("audit", folder)
+    assert (audited.returncode, audited.stderr) == (0, "")
+    assert "denoise: every fit (dB, 1 picture)" in audited.stdout
+    assert "denoise: the fit that the held-out error chooses" in audited.stdout
+    assert len(pd.read_csv(folder / "audit" / "choice.csv")) > 0
 
 
 @pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])

@@ -1,6 +1,7 @@
 import json
 import math
 import pickle
+from hashlib import sha256
 from itertools import combinations
 
 import pytest
@@ -22,10 +23,10 @@ USED_WITH = {
     "weight_decay": {"optimizer": "adam"},
     "line_search": {"optimizer": "lbfgs"},
     "fourier_scale": {"input_kind": "fourier"},
-    "patience": {"stop": "loss"},
     "seed_input": {"input_kind": "noise"},
     "seed_jitter": {"input_jitter": 0.1},
     "skip_channels": {"net": "unet"},
+    "holdout_seed": {"holdout": 0.1},
 }
 
 SILENT = [
@@ -44,7 +45,7 @@ SILENT = [
     ("line_search", "strong_wolfe", {"optimizer": "sgd"}),
     ("fourier_scale", 3.0, {"input_kind": "noise"}),
     ("fourier_scale", 3.0, {"input_kind": "meshgrid"}),
-    ("patience", 7, {"stop": "none"}),
+    ("holdout_seed", 7, {"holdout": 0.0}),
     ("seed_input", 7, {"input_kind": "meshgrid"}),
     ("seed_jitter", 7, {"input_jitter": 0.0}),
     ("skip_channels", 7, {"net": "encdec"}),
@@ -65,6 +66,10 @@ BOUNDS = [
     ("iterations", [1, 10_000_000], [0, 10_000_001]),
     ("ema_decay", [0.0, 0.9999], [-0.1, 1.0]),
     ("tv_weight", [0.0, 1e3], [-0.1, 1.1e3]),
+    ("holdout", [None, 0.0, 0.999], [-0.1, 1.0]),
+    ("holdout_seed", [0, 2**63 - 1], [-1, 2**63]),
+    ("sure_sigma", [None, 1e-6, 255.0], [0.0, -1.0, 255.1]),
+    ("variance_window", [0, 2, 10_000], [-1, 1, 10_001]),
     ("patience", [1], [0]),
     ("metrics_every", [1], [0]),
     ("snapshots", [0, 1000], [-1, 1001]),
@@ -101,6 +106,10 @@ CHANGES = {
     "iterations": 7,
     "ema_decay": 0.5,
     "tv_weight": 0.5,
+    "holdout": 0.1,
+    "holdout_seed": 1,
+    "sure_sigma": 25.0,
+    "variance_window": 50,
     "stop": "loss",
     "patience": 9,
     "metrics_every": 3,
@@ -173,6 +182,38 @@ def test_a_wrong_value_is_named_with_its_field_and_what_is_allowed(field):
             "input_channels",
             "input_channels=3: fourier needs an even number",
         ),
+        (
+            {"holdout": 0.0, "holdout_seed": 3},
+            "holdout_seed",
+            "holdout_seed=3: has no effect here; it is used with a holdout above 0",
+        ),
+        (
+            {"variance_window": 1},
+            "variance_window",
+            "variance_window=1: one output has no variance",
+        ),
+        (
+            {"stop": "val", "holdout": 0.0},
+            "stop",
+            "stop='val': needs more; write holdout, e.g. 0.03",
+        ),
+        (
+            {"stop": "sure"},
+            "stop",
+            "stop='sure': needs more; write sure_sigma, the noise level, e.g. 25",
+        ),
+        (
+            {"stop": "wmv", "variance_window": 0},
+            "stop",
+            "stop='wmv': needs more; write variance_window, e.g. 100",
+        ),
+        (
+            {"stop": "emv", "variance_window": 0},
+            "stop",
+            "stop='emv': needs more; write variance_window, e.g. 100",
+        ),
+        ({"sure_sigma": 0.0}, "sure_sigma", "sure_sigma=0.0: allowed is above 0 and at most 255"),
+        ({"holdout": 1.0}, "holdout", "holdout=1.0: allowed is at least 0 and below 1"),
     ],
 )
 def test_what_an_error_says(values, field, text):
@@ -204,7 +245,11 @@ def test_bounds(field, allowed, refused):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(
     "field",
-    [name for name, info in FitConfig.model_fields.items() if info.annotation is float],
+    [
+        name
+        for name, info in FitConfig.model_fields.items()
+        if info.annotation in (float, float | None)
+    ],
 )
 def test_no_number_is_not_finite(field, value):
     assert complaint(**USED_WITH.get(field, {}), **{field: value}).field == field
@@ -262,6 +307,63 @@ def test_digests_differ_as_configurations_do():
         assert one.digest() != other.digest()
 
 
+def test_new_fields_leave_the_digests_of_old_configurations():
+    assert FitConfig().digest() == sha256(b"{}").hexdigest()
+    assert FitConfig(lr=0.5, net="unet").digest() == (
+        sha256(b'{"lr": 0.5, "net": "unet"}').hexdigest()
+    )
+
+
+def test_nothing_held_out_has_the_digest_of_the_default():
+    for settings in ({}, {"stop": "loss", "seed": 3}):
+        config = FitConfig(**settings)
+        assert config.replace(holdout=0.0).digest() == config.digest()
+        settled = config.settled(has_reference=True, known=10**6)
+        assert settled.holdout == 0
+        assert settled.digest() == config.digest()
+        assert config.settled(has_reference=False, known=10**6).digest() != config.digest()
+    assert FitConfig(holdout=0.03).digest() != FitConfig(holdout=0.0).digest()
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_reference", "judged", "holdout"),
+    [
+        ({}, True, False, 0.0),
+        ({}, False, False, 0.03),
+        ({}, True, True, 0.03),
+        ({}, False, True, 0.03),
+        ({"stop": "val"}, True, False, 0.03),
+        ({"stop": "val"}, False, False, 0.03),
+        ({"stop": "psnr"}, True, False, 0.0),
+        ({"stop": "wmv"}, False, False, 0.03),
+        ({"holdout": 0.0}, False, True, 0.0),
+        ({"holdout": 0.2}, True, False, 0.2),
+        ({"holdout_seed": 3}, False, False, 0.03),
+    ],
+)
+def test_what_is_held_out_is_settled(settings, has_reference, judged, holdout):
+    config = FitConfig(**settings)
+    settled = config.settled(has_reference=has_reference, known=10**6, judged=judged)
+    assert settled == config.replace(holdout=holdout)
+    for again in (True, False):
+        assert settled.settled(has_reference=again, known=20, judged=again) == settled
+
+
+@pytest.mark.parametrize(
+    ("known", "held"),
+    [(10**6, 30_000), (40_000, 1200), (33_334, 1000), (20_000, 1000), (10_000, 1000), (5000, 500)],
+)
+def test_a_small_picture_holds_out_a_larger_share(known, held):
+    config = FitConfig().settled(has_reference=False, known=known)
+    assert round(config.holdout * known) == held
+    assert 0.03 <= config.holdout <= 0.1
+
+
+def test_which_pixels_is_no_question_where_none_are_held_out():
+    with pytest.raises(ConfigError, match="holdout_seed=3: has no effect here"):
+        FitConfig(holdout_seed=3).settled(has_reference=True, known=10**6)
+
+
 @given(
     st.fixed_dictionaries(
         {},
@@ -273,6 +375,9 @@ def test_digests_differ_as_configurations_do():
             "seed_weights": st.none() | st.integers(0, 2**63 - 1),
             "ema_decay": st.floats(0, 0.9999),
             "tv_weight": st.floats(0, 1e3),
+            "holdout": st.none() | st.floats(0, 1, exclude_max=True),
+            "sure_sigma": st.none() | st.floats(1e-6, 255),
+            "variance_window": st.just(0) | st.integers(2, 10_000),
             "iterations": st.integers(1, 10_000_000),
         },
     )

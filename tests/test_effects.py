@@ -331,7 +331,13 @@ def test_without_the_truth_the_loss_is_compared_and_what_it_means_is_said(tmp_pa
 def test_metric_is_what_the_sweep_asked_for_if_it_is_a_psnr(tmp_path):
     rows = grid([{"net": "skip"}, {"net": "encdec"}], level, metric="psnr_peak")
     rows = [{**row, "psnr_ema_final": 0.0, "ssim_final": row["seed"] / 10} for row in rows]
-    for asked, used in (("psnr_ema_final", "psnr_ema_final"), ("loss", "psnr_peak")):
+    for asked, used in (
+        ("psnr_ema_final", "psnr_ema_final"),
+        ("psnr_ema", "psnr_ema_final"),
+        ("loss", "psnr_peak"),
+        ("val_psnr_peak", "psnr_peak"),
+        ("auto", "psnr_peak"),
+    ):
         assert effects(made_sweep(tmp_path, rows, asked={"metric": asked})).attrs["metric"] == used
     sweep = made_sweep(tmp_path, rows)
     assert only(effects(sweep, metric="ssim_final"))["difference"] == 0
@@ -339,6 +345,18 @@ def test_metric_is_what_the_sweep_asked_for_if_it_is_a_psnr(tmp_path):
         effects(sweep, metric="psnr")
     with pytest.raises(UnknownNameError, match="no trial 'x'"):
         effects(sweep, trials="x")
+
+
+def test_what_was_held_out_ranks_trials_but_the_truth_compares_settings(tmp_path):
+    arms = [{"net": "skip"}, {"net": "encdec"}]
+    rows = grid(arms, level)  # of psnr_ema_peak
+    rows = [{**row, "val_psnr_ema_peak": -row["psnr_ema_peak"]} for row in rows]
+    asked = {"metric": "val_psnr_ema_peak"}
+    assert effects(made_sweep(tmp_path / "a", rows, asked=asked)).attrs["metric"] == "psnr_ema_peak"
+    rows = [{**row, "psnr_ema_peak": None, "loss_final": 0.1} for row in rows]
+    for number, name in enumerate(("val_psnr_ema_peak", "auto")):
+        sweep = made_sweep(tmp_path / f"b{number}", rows, asked={"metric": name})
+        assert effects(sweep).attrs["metric"] == "val_psnr_ema_peak"
 
 
 def test_metric_is_found_as_the_leaderboard_finds_it(tmp_path):

@@ -41,6 +41,13 @@ def test_with_the_truth(tmp_path, problem, tiny):
 def test_without_the_truth(tmp_path, noisy, tiny):
     store = a_fit(tmp_path, Problem(noisy, name="blind"), tiny)
     files = write_figures(load_sweep(store))
+    names = ("val_psnr_ema", "loss", "tv", "pictures")
+    assert files == [f"figures/blind/{name}.png" for name in names]
+
+
+def test_with_nothing_to_judge_by(tmp_path, noisy, tiny):
+    store = a_fit(tmp_path, Problem(noisy, name="blind"), tiny.replace(holdout=0.0))
+    files = write_figures(load_sweep(store))
     assert files == [f"figures/blind/{name}.png" for name in ("loss", "tv", "pictures")]
 
 

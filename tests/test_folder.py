@@ -107,7 +107,7 @@ BROKEN = {
     "cut in the middle": encode_trace(rows(3, 4))[:200],
     "empty": b"",
     "text": b"no parquet at all",
-    "foreign": parquet(iteration=[3, 4], other=[1.0, 2.0]),
+    "foreign": parquet(step=[3, 4], loss=[1.0, 2.0]),
     "of other types": parquet(**{name: ["x"] for name in COLUMN_NAMES}),
 }
 
@@ -122,6 +122,21 @@ def test_a_part_that_cannot_be_read_is_left_out_and_named(store, kind):
     (complaint,) = complaints
     assert complaint.startswith("trace.parquet/part-00001.parquet: left out (")
     assert "\n" not in complaint
+
+
+def test_columns_that_an_earlier_version_lacked_are_null(store):
+    write_part(store, 0, rows(1, 2))
+    store.write(f"{TRACE}/part-00001.parquet", parquet(iteration=[3, 4], loss=[1.0, 2.0]))
+    table, complaints = read_trace(store)
+    assert complaints == []
+    assert table.schema.equals(TRACE_SCHEMA)
+    assert table["iteration"].to_pylist() == [1, 2, 3, 4]
+    assert table["loss"].to_pylist()[2:] == [1.0, 2.0]
+    for name in set(COLUMN_NAMES) - {"iteration", "loss"}:
+        assert table[name].null_count == 2, name
+        assert table[name].to_pylist()[2:] == [None, None], name
+    lonely, complaints = read_trace(store, ["val_psnr_ema"])
+    assert (lonely.num_rows, lonely.column_names, complaints) == (4, ["val_psnr_ema"], [])
 
 
 def test_drafts_are_no_parts(store):

@@ -18,6 +18,10 @@ PARTS = (
     "stopping",
     "images",
     "keeper",
+    "held_out",
+    "risk",
+    "variance",
+    "watch",
 )
 
 
@@ -89,7 +93,8 @@ def knows_ray(module: str) -> bool:
 
 
 def test_the_graph_is_that_of_the_code():
-    assert {"torch", "dipray.models", "dipray.keeper"} <= GRAPH["dipray.loop"]
+    assert {"torch", "dipray.descent", "dipray.keeper"} <= GRAPH["dipray.loop"]
+    assert "dipray.models" in reached("dipray.loop")
     assert "dipray.models.skip" in GRAPH["dipray.models"]
     assert "torch" in reached("dipray.recorder")
     assert not GRAPH["dipray"] & set(GRAPH)
@@ -113,11 +118,19 @@ def test_parts_do_not_know_the_loop(part):
     assert not [name for name in known for layer in above if inside(name, f"dipray.{layer}")]
 
 
-@pytest.mark.parametrize("part", ["models", "metrics", "operators", "inputs", "optim", "keeper"])
+@pytest.mark.parametrize(
+    "part",
+    ["models", "metrics", "operators", "inputs", "optim", "keeper", "held_out", "risk", "variance"],
+)
 def test_parts_do_not_know_each_other(part):
     known = set().union(*(reached(name) for name in modules(f"dipray.{part}")))
     others = [other for other in PARTS if other != part]
     assert not [name for name in known for other in others if inside(name, f"dipray.{other}")]
+
+
+@pytest.mark.parametrize("module", ["stopping", "watch", "kept", "trace"])
+def test_rules_and_what_follows_them_do_without_torch(module):
+    assert not reached(f"dipray.{module}") & {"torch", "dipray.problem"}
 
 
 @pytest.mark.parametrize("module", modules("analysis"))

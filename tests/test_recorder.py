@@ -62,7 +62,8 @@ def test_a_recorded_fit_has_every_file(store, problem, tiny):
         "trace.parquet",
     ]
     assert store.names(TRACE) == ["part-00000.parquet"]
-    assert FitConfig.from_dict(store.read_json("config.json")) == tiny
+    # what is None where the fit decides is written as it was decided
+    assert FitConfig.from_dict(store.read_json("config.json")) == tiny.replace(holdout=0.0)
     assert is_finished(store)
 
 
@@ -81,9 +82,33 @@ def test_a_new_fit_takes_away_the_snapshots_of_the_last(store, problem, tiny):
 
 
 def test_without_the_truth_there_is_no_peak(store, noisy, tiny):
-    record(store, Problem(noisy), tiny)
+    record(store, Problem(noisy), tiny.replace(holdout=0.0))
     assert {name for name in store.names() if name.endswith(".png")} == {"ema.png", "final.png"}
     assert store.read_json(OUTCOME)["psnr_peak"] is None
+    assert store.read_json(OUTCOME)["val_psnr_peak"] is None
+
+
+def test_without_the_truth_there_is_a_peak_of_what_was_held_out(store, noisy, tiny):
+    record(store, Problem(noisy), tiny)
+    assert {name for name in store.names() if name.endswith(".png")} == {
+        "ema.png",
+        "final.png",
+        "peak_val.png",
+        "peak_val_ema.png",
+        "pick_val.png",
+    }
+    assert store.read("pick_val.png") == store.read("peak_val_ema.png")
+    assert FitConfig.from_dict(store.read_json("config.json")) == tiny.replace(holdout=0.1)
+    outcome = store.read_json(OUTCOME)
+    assert outcome["picks"]["val"]["iteration"] == outcome["iteration_val_ema_peak"]
+    assert outcome["picks"]["val"]["psnr"] is None
+
+
+def test_a_new_fit_takes_away_the_pictures_of_the_last(store, noisy, tiny):
+    record(store, Problem(noisy), tiny.replace(variance_window=5))
+    assert store.exists("pick_wmv.png") and store.exists("peak_val.png")
+    record(store, Problem(noisy), tiny.replace(holdout=0.0, variance_window=0))
+    assert {name for name in store.names() if name.endswith(".png")} == {"ema.png", "final.png"}
 
 
 def test_the_trace_is_the_fits(store, problem, tiny):
@@ -115,7 +140,9 @@ def test_the_outcome_is_the_summary(store, problem, tiny):
     found = store.read_json(OUTCOME)
     assert found.pop("seconds") > 0
     wanted = {name: value for name, value in result.summary.items() if name != "seconds"}
-    assert found == {"outcome": "BUDGET", "stopped_by": None, **wanted}
+    picks = {rule: pick.to_dict() for rule, pick in result.picks.items()}
+    assert set(picks) == {"budget", "loss", "wmv", "emv"}
+    assert found == {"outcome": "BUDGET", "stopped_by": None, **wanted, "picks": picks}
 
 
 def test_the_pictures_are_the_fits(store, problem, tiny):

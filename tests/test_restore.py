@@ -186,7 +186,7 @@ def test_only_seeds_that_come_to_their_end_are_begun(left, affordable, monkeypat
     monkeypatch.setattr(fits, "alive_nodes", lambda: [{"Resources": {"CPU": 2.0}}])
     command = RestoreCommand(image=tmp_path, resources=Resources(), device="cpu")
     problem = Problem(torch.rand(1, 1, 16, 16))
-    runner = Fits(command, problem, Store(tmp_path), None)
+    runner = Fits(command, problem, 0.0, Store(tmp_path), None)
     choice = Choice("a", FitConfig(), iterations=100, seconds_each=0.1)
     assert runner._affordable(choice, left) == affordable
 

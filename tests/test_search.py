@@ -1,13 +1,27 @@
+import dataclasses
+from functools import partial
+
 import pytest
+import torch
 from ray.tune.search import Searcher
+from torch.nn import functional as F
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError
+from dipray.problem import Problem
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture
 from dipray.sweep.space import as_define_by_run
 
-BASE = FitConfig(depth=2, features=4, iterations=10)
-PICTURES = [Picture("a", "fa", 32, 32, True), Picture("b", "fb", 16, 16, True)]
+BASE = FitConfig(depth=2, features=4, iterations=10, holdout=0.0)
+UNSAID = BASE.replace(holdout=None)
+
+
+def picture(name, side, *, has_reference=True, known=None, same_holdout=False) -> Picture:
+    known = side * side if known is None else known
+    return Picture(name, f"f{name}", side, side, has_reference, known, same_holdout)
+
+
+PICTURES = [picture("a", 32), picture("b", 16)]
 
 
 def make(space, *, num_samples=4, known=None, own=(), seed=0, pictures=PICTURES):
@@ -47,9 +61,70 @@ def test_the_same_point_on_two_pictures_is_two_trials():
 
 
 def test_early_stopping_on_psnr_needs_the_truth():
-    blind = Picture("c", "fc", 32, 32, False)
+    blind = picture("c", 32, has_reference=False)
     with pytest.raises(ConfigError, match="needs the truth"):
         blind.plan(BASE, {"stop": "psnr"})
+
+
+def test_a_picture_is_what_a_problem_says():
+    halve = partial(F.avg_pool2d, kernel_size=2)
+    problem = Problem(torch.rand(1, 3, 8, 10), halve, shape=(3, 16, 20), name="small")
+    known = Picture.of(problem, same_holdout=True)
+    assert known == Picture("small", problem.fingerprint(), 16, 20, False, 80, True)
+    weight = torch.zeros(1, 1, 8, 10)
+    weight[..., :3, :5] = 0.5
+    assert Picture.of(dataclasses.replace(problem, weight=weight)).known == 15
+
+
+@pytest.mark.parametrize("field", ["holdout", "holdout_seed"])
+def test_fits_that_are_compared_by_what_they_hold_out_hold_out_the_same(field):
+    base, point = BASE.replace(holdout=0.1), {field: 0.2 if field == "holdout" else 2}
+    one = picture("c", 32, has_reference=False, same_holdout=True)
+    with pytest.raises(ConfigError) as caught:
+        one.plan(base, point)
+    assert caught.value.field == field
+    assert str(caught.value) == (
+        f"{field}: fits are compared by what they hold out, so it must be the same for all; write "
+        "it outside of the space, or another --metric"
+    )
+    another = picture("c", 32, same_holdout=False)
+    assert another.plan(base, point).trial != another.plan(base, {}).trial
+
+
+def test_a_share_that_leaves_too_little_is_refused():
+    torn = picture("c", 32, known=100)
+    torn.plan(BASE, {"holdout": 0.08})
+    with pytest.raises(ConfigError, match="of the 100 measured pixels of c that is 7, and 8 are"):
+        torn.plan(BASE, {"holdout": 0.07})
+    with pytest.raises(ConfigError, match=r"that leaves 5 to fit; write at most 0\.5"):
+        torn.plan(BASE, {"holdout": 0.95})
+    blind = picture("c", 32, has_reference=False, known=60)
+    with pytest.raises(ConfigError, match=r"holdout=0.1: of the 60 .* that is 6, .* least 0.134"):
+        blind.plan(UNSAID, {})
+    blind.plan(BASE, {})
+    picture("c", 32, known=60).plan(UNSAID, {})
+
+
+@pytest.mark.parametrize(
+    ("known", "has_reference", "same_holdout", "point", "holdout"),
+    [
+        (10**6, False, False, {}, 0.03),
+        (20_000, False, True, {}, 0.05),
+        (100, False, True, {}, 0.1),
+        (10**6, True, True, {}, 0.03),
+        (10**6, True, False, {}, 0.0),
+        (10**6, True, False, {"stop": "val"}, 0.03),
+        (10**6, True, False, {"holdout": 0.2}, 0.2),
+    ],
+)
+def test_each_picture_settles_what_is_held_out(known, has_reference, same_holdout, point, holdout):
+    one = picture("c", 32, has_reference=has_reference, known=known, same_holdout=same_holdout)
+    planned = one.plan(UNSAID, point)
+    assert planned.point == {**point, "holdout": holdout}
+    said = BASE.replace(holdout=holdout)
+    assert one.plan(said, {"lr": 0.1}).point == {"lr": 0.1}
+    if "holdout" not in point:
+        assert one.plan(said, point).trial == planned.trial
 
 
 def test_a_list_is_run_in_order():

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
@@ -54,6 +55,7 @@ class Fits:
 
     command: RestoreCommand
     problem: Problem
+    sigma: float  # of the noise where it is removed, on the scale 0 to 255, else 0
     store: Store
     console: Console
 
@@ -95,11 +97,14 @@ class Fits:
             iterations=choice.iterations, holdout=0.0, holdout_seed=0, stop="none"
         )
         resources = self.command.resources.to_dict() | {"time_budget_s": seconds}
-        seeds = {"seed": [self.command.seed + i for i in range(count)]}
+        seeds = [self.command.seed + i for i in range(count)]
+        runs: list[dict[str, Any]] = [{"seed": seed} for seed in seeds]
+        if self.sigma:  # a second fit beside the first seed's says how good they are
+            runs[0]["sure_sigma"] = self.sigma
         live = LiveTable(self.console, metric="loss", mode="min")
         config = SweepConfig(scheduler="none", **resources)
         result = run_sweep(
-            [self.problem], seeds, self.store, base=base, config=config, callbacks=[live]
+            [self.problem], {"runs": runs}, self.store, base=base, config=config, callbacks=[live]
         )
         return result.trials
 
@@ -111,7 +116,8 @@ class Fits:
         nodes = [node["Resources"] for node in alive_nodes()]
         slots = config.max_concurrent or share_out(config, self.command.device, nodes).slots
         rounds = math.floor(seconds / (choice.iterations * choice.seconds_each))
-        return max(0, min(self.command.seeds, rounds * slots))
+        doubled = 1 if self.sigma else 0  # the fit with a second one beside it takes two rounds
+        return max(0, min(self.command.seeds, rounds * slots - doubled))
 
 
 def check(command: RestoreCommand) -> None:

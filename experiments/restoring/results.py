@@ -34,7 +34,7 @@ def leave(
     result = result.with_pixels(with_known(picture.problem, result.pixels))
     store.write(RESTORED, encode(result))
     chosen = decode(sweep.image(choice.trial, "peak_val_ema"))
-    found = quality(picture, choice.config, chosen.pixels, ensemble)
+    found = quality(picture, choice.config, chosen.pixels, ensemble, _risk(sweep, members))
     store.write_json(RECORD, _record(picture, choice, members, found, seconds))
     for stale in (f"{UNCERTAINTY}.png", f"{UNCERTAINTY}_16bit.png"):
         store.remove(stale)
@@ -51,6 +51,12 @@ def leave(
     if ensemble is not None:
         lines.append(f"uncertainty  {store}/{UNCERTAINTY}.png")
     return [*lines, f"report       {store}/report.html"]
+
+
+def _risk(sweep: Sweep, members: tuple[str, ...]) -> float | None:
+    """Stein's estimate of the mean squared error of the last average, where a fit has it."""
+    known = sweep.traces("sure_ema", members).dropna()
+    return None if known.empty else float(known["sure_ema"].iloc[-1])
 
 
 def _result(

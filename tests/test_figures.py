@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import load_sweep, write_figures
+from dipray.baselines import METHODS
 from dipray.config import FitConfig
 from dipray.loop import Fit
 from dipray.problem import Problem
@@ -74,7 +75,7 @@ def test_a_fit_says_where_everything_is(tmp_path, clean_file, capsys):
     for name in ("trials.csv", "trials.parquet", "peak_ema.png", "figures/astronaut/pictures.png"):
         assert (folder / name).exists()
     assert len(pd.read_csv(folder / "trials.csv")) == 1
-    assert list(load_sweep(folder).baselines["method"]) == ["noisy input", "non-local means"]
+    assert list(load_sweep(folder).baselines["method"]) == list(METHODS["denoise"])
 
 
 def test_a_fit_that_replaces_another_leaves_nothing_of_it(tmp_path, clean_file, noisy, capsys):

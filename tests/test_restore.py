@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from analysis import load_sweep
-from analysis.pictures import decode
+from analysis.ensemble import Ensemble
+from analysis.pictures import Picture, decode
 from dipray.codec import encode_png
 from dipray.config import FitConfig
 from dipray.errors import FolderError
@@ -20,6 +21,7 @@ from dipray.sweep_config import Resources
 from experiments.cli import main
 from experiments.commands import RestoreCommand
 from experiments.restoring import fits
+from experiments.restoring.estimates import quality
 from experiments.restoring.fits import Choice, Fits, choose
 from experiments.restoring.picture import damaged, with_known
 from experiments.studies import choosing, restoring
@@ -105,8 +107,10 @@ def test_a_damaged_file_alone_becomes_a_picture(name, files, tmp_path):
         known = decode((files / "mask.png").read_bytes()).pixels > 0
         mean = np.where(known, torn, mean)
     assert np.abs(restored - mean).max() < 0.51 / 255
-    assert record["held_out_pixels"] >= 8
+    by = "Stein's unbiased risk estimate" if name == "noisy" else "held out of the search"
+    assert by in record["estimated_by"]
     assert record["estimated_psnr_low"] <= (record["estimated_psnr"] or np.inf)
+    assert (members["sure_sigma"].notna().sum() == 1) == (name == "noisy")
     for file in ("uncertainty.png", "uncertainty_16bit.png", "report.html", "trials.csv"):
         assert (tmp_path / "out" / file).stat().st_size > 100
     assert str(tmp_path / "out" / "restored.png") in out
@@ -236,3 +240,18 @@ def test_the_studies_of_choosing_and_restoring_run(tmp_path, monkeypatch, capsys
     table = pd.read_csv(tmp_path / "b" / "restoring.csv")
     assert list(table["picture"]) == ["astronaut"]
     assert {"non-local means", "restored", "one fit", "estimate"} <= set(table.columns)
+
+
+def test_the_estimate_is_that_of_a_seed_less_what_averaging_takes_away(files):
+    picture = damaged(RestoreCommand(image=files / "noisy.png", resources=Resources(), sigma=25.0))
+    images = np.stack([np.full((32, 32, 3), level) for level in (0.4, 0.6)])
+    ensemble = Ensemble("noisy", "ema", ("a", "b"), images, None, Picture(images[0]))
+    found = quality(picture, FitConfig(holdout=0.1), images[0], ensemble, 0.02)
+    assert found.estimate is not None
+    assert found.estimate.mse == pytest.approx(0.02 - 0.01)  # the members lie 0.1 off their mean
+    assert found.by == "Stein's unbiased risk estimate"
+    noise = (25 / 255) ** 2
+    assert found.estimate.standard_error == pytest.approx(noise * 2 / np.sqrt(32 * 32 * 3))
+    without = quality(picture, FitConfig(holdout=0.1), images[0], None, None)
+    assert "has not seen" in without.of
+    assert "102 pixels that were held out" in without.by

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dipray.loop import Fit, fit
+from dipray.noise import ClippedMean
 from dipray.operators import Downsample
 from dipray.problem import Problem
 from dipray.risk import STEP, Risk
@@ -67,6 +68,34 @@ def test_of_a_diagonal_method_it_is_exact_over_what_is_fitted(gain, shape):
     wanted = misfit - SIGMA**2 + 2 * SIGMA**2 * gain
     found = estimate(y, lambda seen: gain * seen, fitted=fitted)
     assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+def test_noise_that_is_not_the_same_everywhere_counts_value_by_value():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand((1, 3, 16, 16), generator=generator)
+    variance = SIGMA**2 * torch.rand(y.shape, generator=generator)
+    fitted = (torch.rand((1, 1, 16, 16), generator=generator) < 0.6).float()
+    risk = Risk(y, fitted, noise_std=SIGMA, seed=0)
+    found = float(risk.estimate(0.3 * y, 0.3 * risk.y, variance=variance))
+    each = (0.7 * y.double().numpy()) ** 2 + variance.double().numpy() * (2 * 0.3 - 1)
+    wanted = np.average(each, weights=fitted.expand_as(y).numpy())
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_of_clipped_noise_the_clipped_mean_is_judged():
+    """Black, where half of the noise is cut off: the model and its variance make up for it."""
+    generator = torch.Generator().manual_seed(0)
+    truth, operator, off, naive = 0.2 * picture(generator), ClippedMean(SIGMA), [], []
+    clean, variance = operator(truth), operator.variance(truth)
+    for draw in range(300):
+        noise = SIGMA * torch.randn(truth.shape, generator=generator)
+        y = (truth + noise).clamp(0, 1)
+        risk = Risk(y, torch.ones_like(y), noise_std=SIGMA, seed=draw)
+        error = float((blur(y) - clean).square().mean())
+        off.append(float(risk.estimate(blur(y), blur(risk.y), variance=variance)) - error)
+        naive.append(float(risk.estimate(blur(y), blur(risk.y))) - error)
+    assert near(off, 0.0)
+    assert abs(np.mean(naive)) > 10 * abs(np.mean(off))
 
 
 def test_its_mean_over_noise_is_the_error_against_the_truth():

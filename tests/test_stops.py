@@ -16,7 +16,7 @@ from dipray.trace import COLUMN_NAMES, PEAKS, concatenate
 TINY = FitConfig(depth=2, features=4, input_channels=4, metrics_every=25, snapshots=0, device="cpu")
 OWN = tuple(name for name in RULES if name != "budget")
 ENDING = (*OWN, "psnr")
-LENGTH = 250
+LENGTH = 150
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def watched(_astronaut) -> Problem:
 
 @pytest.fixture(scope="module")
 def settings() -> dict:
-    """Everything that a rule can look at, and so little patience that each of them fires."""
+    """Everything that a rule can look at, and so wild a fit that each of them fires."""
     return {
         "iterations": LENGTH,
-        "lr": 0.2,
-        "lr_schedule": "cosine",
+        "lr": 0.3,
+        "input_jitter": 0.3,
         "ema_decay": 0.8,
         "holdout": 0.1,
         "sure_sigma": 25.0,

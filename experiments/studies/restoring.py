@@ -10,7 +10,6 @@ with the clipping undone (its picture through the inverse of x -> E[clip(x + noi
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from analysis import load_sweep, write_table
+from analysis import draw_gallery, load_sweep, save_figure, write_table
+from analysis.gallery import Panel
 from analysis.pictures import Picture, Pixels, decode, encode, psnr
 from dipray.baselines import baselines
 from dipray.noise import ClippedMean
+from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep_config import Resources
 from experiments.commands import RestoreCommand
@@ -86,18 +87,15 @@ def clipping_undone(pixels: Pixels, sigma: float) -> Pixels:
     return np.interp(pixels, means, levels)
 
 
-def known_methods(name: Photograph, flags: RestoringFlags) -> dict[str, float]:
-    """PSNR in dB of what known methods make of the photograph, told its noise level."""
-    problem = noisy_problem(name, 0, size=flags.size, folder=Path(PICTURES))
-    assert problem.reference is not None
-    truth = problem.reference[0].permute(1, 2, 0).double().numpy()
-    levels = {}
+def known_methods(problem: Problem) -> dict[str, Pixels]:
+    """What known methods make of the photograph, told its noise level."""
+    pictures = {}
     for each in baselines(problem):
         pixels = each.picture[0].permute(1, 2, 0).double().numpy()
-        levels[each.method] = psnr(pixels, truth)
+        pictures[each.method] = pixels
         if each.method == BESIDE:
-            levels[UNDONE] = psnr(clipping_undone(pixels, NOISE_SIGMA), truth)
-    return levels
+            pictures[UNDONE] = clipping_undone(pixels, NOISE_SIGMA)
+    return pictures
 
 
 def restore(name: Photograph, flags: RestoringFlags) -> dict[str, Any] | None:
@@ -117,23 +115,30 @@ def restore(name: Photograph, flags: RestoringFlags) -> dict[str, Any] | None:
         device=flags.device,
         save_dir=str(place),
     )
-    started = time.monotonic()
     if run_restore(command):
         return None
-    seconds = time.monotonic() - started
     record = place.read_json(RECORD)
     sweep = load_sweep(place)
     single = [psnr(decode(sweep.image(each, "ema")).pixels, truth) for each in record["averaged"]]
+    pictures = known_methods(problem) | {"restored": decode(place.read(RESTORED)).pixels}
+    levels = {method: psnr(pixels, truth) for method, pixels in pictures.items()}
+    shown = [
+        Panel(f"{method} {levels[method]:.2f} dB", pictures[method].astype(np.float32))
+        for method in ("noisy input", BESIDE, "restored")
+    ]
+    panels = [*shown, Panel("truth", truth.astype(np.float32))]
+    save_figure(draw_gallery(panels), store, f"{name}-beside.png")
+    restored = levels.pop("restored")
     return {
         "picture": name,
-        **known_methods(name, flags),
+        **levels,
         "one fit": float(np.mean(single)) if single else np.nan,
-        "restored": psnr(decode(place.read(RESTORED)).pixels, truth),
+        "restored": restored,
         "estimate": record["estimated_psnr"],
         "low": record["estimated_psnr_low"],
         "high": record["estimated_psnr_high"],
         "sigma": record["sigma"],
-        "seconds": seconds,
+        "seconds of fits": float(sweep.trials["seconds"].sum()),
     }
 
 
@@ -157,7 +162,8 @@ def run(flags: RestoringFlags) -> int:
             f"{gains.mean():+.2f} dB against {beside}, {gains.min():+.2f} to {gains.max():+.2f}; "
             f"better on {int((gains > 0).sum())} of {len(gains)} photographs"
         )
-    inside = ((frame["restored"] >= frame["low"]) & (frame["restored"] <= frame["high"])).sum()
+    highest = frame["high"].astype("float64").fillna(np.inf)
+    inside = ((frame["restored"] >= frame["low"]) & (frame["restored"] <= highest)).sum()
     lines.say(f"the estimate's interval holds the true PSNR {inside} times of {len(frame)}")
     if flags.smoke_test:
         lines.say("a smoke test: these numbers mean nothing")
@@ -166,17 +172,15 @@ def run(flags: RestoringFlags) -> int:
 
 
 def _table(frame: pd.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="PSNR, dB", title_justify="left")
-    for name in frame.columns:
-        table.add_column(name, justify="left" if name == "picture" else "right")
-    mean = {"picture": "mean", **frame.drop(columns="picture").mean().to_dict()}
-    for row in [*frame.to_dict("records"), mean]:
-        digits = {"seconds": 0, "sigma": 1}
-        cells = [
-            value if isinstance(value, str) else f"{value:.{digits.get(str(name), 2)}f}"
-            for name, value in row.items()
-        ]
-        table.add_row(*cells)
+    """A row for each number, a column for each photograph."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("PSNR, dB", *frame["picture"], "mean"):
+        table.add_column(heading, justify="left" if heading == "PSNR, dB" else "right")
+    numbers = frame.drop(columns="picture").astype("float64")
+    for name, values in numbers.items():
+        digits = {"seconds of fits": 0, "sigma": 1}.get(str(name), 2)
+        cells = [*values, values.mean()]
+        table.add_row(str(name), *("" if np.isnan(v) else f"{v:.{digits}f}" for v in cells))
     return table
 
 

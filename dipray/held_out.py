@@ -3,8 +3,9 @@
 The error of A(output) on them is, in the mean over independent noise, the error against A(x) plus
 the noise's variance, since nothing was fitted to them: its differences rank fits and iterations
 without bias. It ranks and does not grade: a fit knows less of these pixels than of those that it
-sees, so its error there is greater than that of the whole picture. It does not hold where a pixel's noise can be told from its neighbours' (noise that
-was blurred, demosaicked or compressed as JPEG): a network that fits the noise then predicts it.
+sees, so its error there is greater than that of the whole picture. It does not hold where a pixel's
+noise can be told from its neighbours' (noise that was blurred, demosaicked or compressed as JPEG):
+a network that fits the noise then predicts it.
 """
 
 import numpy as np

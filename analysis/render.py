@@ -89,6 +89,6 @@ def _number_text(name: str, value: Any) -> str:
         return _MISSING
     if is_count(name):
         return f"{value:,}"
-    if name.startswith("psnr"):
+    if name.startswith(("psnr", "val_psnr")):
         return f"{value:.2f}"
     return f"{value:.1f}" if name == "seconds" else f"{value:#.4g}"

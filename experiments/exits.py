@@ -17,7 +17,7 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
     debug: with its traceback. SIGTERM, which a batch system sends, ends it like Ctrl-C, with
     results written.
     """
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return run()
     except DiprayError as error:
@@ -32,3 +32,10 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _interrupt(*_: object) -> None:
+    """Like Ctrl-C, also where a shell that put us in the background made us ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.kill(os.getpid(), signal.SIGINT)

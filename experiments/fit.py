@@ -182,7 +182,8 @@ def describe(outcome: dict[str, object]) -> list[str]:
         )
     picks = outcome.get("picks")
     if isinstance(picks, dict):
-        lines.append(f"picks      {', '.join(_pick(*item) for item in picks.items())}")
+        picked = [_pick(*item) for item in picks.items() if item[1].get("iteration")]
+        lines.append(f"picks      {', '.join(picked)}")
     return lines
 
 

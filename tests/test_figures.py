@@ -87,7 +87,7 @@ def test_a_fit_that_replaces_another_leaves_nothing_of_it(tmp_path, clean_file, 
     assert fit("--image", other, "--save-dir", folder, "--overwrite") == 0
     assert Store(folder).names("problems") == Store(folder).names("figures") == ["my_photo"]
     assert not (folder / "peak.png").exists()
-    assert f"restored   {folder}/ema.png" in capsys.readouterr().out
+    assert f"restored   {folder}/peak_val_ema.png" in capsys.readouterr().out
 
 
 def test_a_picture_may_have_a_name_in_any_letters(tmp_path, clean_file, truth):

@@ -250,29 +250,47 @@ def test_seeds_that_all_diverge_are_no_ensemble(compared):
     assert not (folder / "restored.png").exists()
 
 
-@needs_ray
-def test_a_sweep_without_the_truth_runs_all_to_the_end_and_ranks_by_loss(files, tmp_path):
-    grid = tmp_path / "grid.json"
+def swept_blind(files, tmp_path, *more):
+    """A sweep of a picture without the truth: its trials, and the rows of its leaderboard."""
+    grid, folder = tmp_path / "grid.json", tmp_path / "x"
     grid.write_text(json.dumps({"lr": [1e-5, 0.01], "net": ["skip", "encdec"]}))
-    folder = tmp_path / "x"
     code, out, err = dipray(
         "sweep", "--image", files / "noisy.png", "--grid", grid, "--save-dir", folder,
-        "--iterations", "120", "--report-every", "20", *SMALL[:-2],
+        "--iterations", "120", "--report-every", "20", *SMALL[:-2], *more,
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "4 trials run, 0 kept from before, 0 failed" in out
-    assert "dB" not in out and "saved" not in out
-    trials = load_sweep(folder).trials
-    assert set(trials["outcome"]) == {"BUDGET"} and set(trials["iterations_run"]) == {120}
-    assert load_sweep(folder).asked["scheduler"] == "none"
-    ranked = trials.sort_values("loss_final")
     shown = [line for line in out.splitlines() if "skip" in line or "encdec" in line]
-    shown = [line for line in shown if not line.startswith("[")]
-    assert [line.split()[1].rstrip(",") for line in shown] == list(ranked["net"])
+    shown = [line.split()[1].rstrip(",") for line in shown if not line.startswith("[")]
+    return load_sweep(folder), shown, out
+
+
+@needs_ray
+def test_a_sweep_without_the_truth_ranks_by_what_it_holds_out(files, tmp_path):
+    sweep, shown, out = swept_blind(files, tmp_path, "--patience", "1000")
+    assert "held-out dB" in out and "peak dB" not in out and "loss_final" not in out
+    assert sweep.asked["scheduler"] == "asha"
+    trials = sweep.trials.sort_values("val_psnr_ema_peak", ascending=False)
+    assert shown == list(trials["net"])
+    assert trials["outcome"].iloc[0] == "BUDGET"
+    assert set(trials["stopped_by"].dropna()) <= {"asha"}
+    saved = int((120 - trials["iterations_run"]).sum())
+    assert (f"early stopping saved {saved} of 480 iterations" in out) == (saved > 0)
+
+
+@needs_ray
+def test_a_sweep_with_nothing_to_compare_by_runs_all_to_the_end(files, tmp_path):
+    sweep, shown, out = swept_blind(files, tmp_path, "--holdout", "0")
+    assert "dB" not in out and "saved" not in out
+    trials = sweep.trials
+    assert set(trials["outcome"]) == {"BUDGET"} and set(trials["iterations_run"]) == {120}
+    assert sweep.asked["scheduler"] == "none"
+    assert shown == list(trials.sort_values("loss_final")["net"])
     assert out.index("loss") > 0
 
 
 CLEAN = ("--clean", "clean.png", "--noise-sigma", "25")
+BLIND = ("sweep", "--image", "noisy.png", "--space", "optimizers", "--depth", "2")
 
 
 @pytest.mark.parametrize(
@@ -294,16 +312,29 @@ CLEAN = ("--clean", "clean.png", "--noise-sigma", "25")
         (["lr-bias", *CLEAN, "--lr", "0.1", "--lrs", "1", "2"], "lr=0.1: has no effect here"),
         (["lr-bias", *CLEAN, "--lrs", "1", "2", "--seeds", "0"], "seeds=0: allowed is at least"),
         (
-            ["sweep", "--image", "noisy.png", "--space", "networks", "--scheduler", "asha"],
-            "needs the truth of noisy; give it (--gt), or leave out --scheduler",
+            [*BLIND, "--metric", "psnr_peak"],
+            "metric='psnr_peak': needs the truth of noisy; give it (--gt), or write --metric "
+            "val_psnr_ema_peak, the held-out error",
         ),
         (
-            ["sweep", "--image", "noisy.png", "--space", "networks", "--grace-period", "50"],
+            [*BLIND, "--metric", "psnr_peak", "--scheduler", "none", "--search", "optuna"],
             "needs the truth of noisy",
         ),
+        ([*BLIND, "--stop", "psnr"], "needs the truth of noisy"),
         (
-            ["sweep", "--image", "noisy.png", "--space", "networks", "--search", "optuna"],
-            "needs the truth of noisy",
+            [*BLIND, "--metric", "val_psnr_peak", "--holdout", "0"],
+            "metric='val_psnr_peak': is of held-out measurements, and holdout is 0; write holdout",
+        ),
+        ([*BLIND, "--holdout", "0.001"], "holdout=0.001: of the 1,024 measured pixels of noisy"),
+        ([*BLIND, "--stop", "sure"], "stop='sure': needs more; write sure_sigma"),
+        (
+            [*BLIND, "--metric", "loss", "--stop-past-peak", "True"],
+            "stop_past_peak: the metric loss has no peak; write --stop loss",
+        ),
+        (["fit", "--image", "noisy.png", "--depth", "2", "--stop", "psnr"], "needs the truth"),
+        (
+            ["fit", "--image", "noisy.png", "--depth", "2", "--holdout", "0.999"],
+            "holdout=0.999: of the 1,024 measured pixels of noisy that leaves 1 to fit",
         ),
     ],
 )

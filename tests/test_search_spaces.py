@@ -57,7 +57,8 @@ def test_every_point_of_a_grid_builds(name):
     configs = [FitConfig(**point) for point in expand(SPACES[name].grid)]
     assert all(builds(config) for config in configs)
     assert len({config.digest() for config in configs}) == len(configs)
-    assert 12 <= len(configs) <= 100
+    fewest = 4 if name == "restore" else 12  # each of them is a user's minutes
+    assert fewest <= len(configs) <= 100
 
 
 @pytest.mark.parametrize("name", SPACES)

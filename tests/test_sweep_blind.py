@@ -117,7 +117,7 @@ def test_a_fit_ends_past_its_peak(pictures, tmp_path):
 
 
 def test_a_fit_goes_on_past_its_peak_if_it_is_told_to(pictures, tmp_path):
-    base = BASE.replace(lr=0.3, iterations=100, patience=1)
+    base = BASE.replace(lr=0.3, iterations=100, patience=1, ema_decay=0.5)
     config = SweepConfig(stop_past_peak=False)
     run_sweep(pictures[1:], {"seed": [0]}, str(tmp_path), base=base, config=config)
     (row,) = load_sweep(tmp_path).trials.to_dict("records")

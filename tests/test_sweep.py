@@ -309,7 +309,7 @@ def test_a_sweep_without_the_truth_needs_another_metric(pictures, tmp_path):
     blind = dataclasses.replace(pictures[0], reference=None, name="blind")
     for metric in ("psnr_peak", "psnr_ema"):
         config = SWEEP.replace(metric=metric)
-        with pytest.raises(ConfigError, match="needs the truth of blind; .* val_psnr_ema_peak"):
+        with pytest.raises(ConfigError, match=r"needs the truth of blind; .* val_psnr_ema_peak"):
             run_sweep([blind], SPACE, str(tmp_path), base=BASE, config=config)
     config = SWEEP.replace(metric="loss")
     assert run_sweep([blind], SPACE, str(tmp_path), base=BASE, config=config).run == 4

@@ -77,6 +77,15 @@ class Descent:
             self.optimizer.step(closure)
         return states[0]
 
+    def state(self) -> dict[str, Any]:
+        """What changes from step to step: weights, buffers, the optimizer's memory."""
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; raises what torch raises if it is of another network."""
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
     def _data_loss(self, made: Tensor) -> Tensor:
         error = (made - self.y).square()
         return error.mean() if self.share is None else (self.share * error).sum()

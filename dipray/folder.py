@@ -12,6 +12,7 @@ stopped.json     a scheduler's decision to end it, written by the sweep's driver
 *.png            final, ema; peak, peak_ema (with a reference), peak_val, peak_val_ema (with
                  held-out measurements); pick_RULE
 snapshots/       the output at some iterations, 000100.png for the 100th
+checkpoint/      the fit's whole state at the last two places it can go on from; none once it ended
 
 A sweep:
 sweep.json          what was asked last
@@ -50,6 +51,7 @@ PROBLEMS, TRIALS, TUNE, FIGURES = "problems", "trials", "tune", "figures"
 BASELINES = "baselines.json"
 
 SNAPSHOTS = "snapshots"
+CHECKPOINTS = "checkpoint"
 
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
 FAILED = "FAILED"  # an exception in the fit
@@ -139,6 +141,11 @@ def read_outcome(store: Store) -> dict[str, Any]:
             raise FolderError(f"{store}/{STOPPED}: not a scheduler's decision")
         outcome = {**outcome, **decision, "outcome": "STOPPED"}
     return outcome
+
+
+def part_file(part: int) -> str:
+    """Where a part of the trace lies in a fit's folder, counted from 0."""
+    return f"{TRACE}/part-{part:05d}.parquet"
 
 
 def snapshot_file(iteration: int) -> str:

@@ -57,3 +57,11 @@ class JitteredInput:
             return self.clean
         noise = torch.empty_like(self.clean).normal_(0, self.jitter, generator=self.generator)
         return noise.add_(self.clean)
+
+    def state(self) -> Tensor:
+        """Where the generator of the jitter is."""
+        return self.generator.get_state()
+
+    def load_state(self, state: Tensor) -> None:
+        """Go on from what `state` gave."""
+        self.generator.set_state(state)

@@ -1,5 +1,7 @@
 """What a fit can be judged by without the truth: held-out error, estimated risk, movement."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -72,6 +74,22 @@ class Judges:
                 variance=self._noise_variance(average),
             )
         return row
+
+    def state(self) -> dict[str, Any]:
+        """What is remembered of the outputs so far."""
+        return {
+            "windowed": None if self._windowed is None else self._windowed.state(),
+            "exponential": None if self._exponential is None else self._exponential.state(),
+            "disturbed_average": self._disturbed_average,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        if self._windowed is not None and self._exponential is not None:
+            self._windowed.load_state(state["windowed"])
+            self._exponential.load_state(state["exponential"])
+        disturbed = state["disturbed_average"]
+        self._disturbed_average = None if disturbed is None else disturbed.to(self.y.device)
 
     def _noise_variance(self, picture: Tensor) -> Tensor | None:
         """Value by value, where that depends on the picture."""

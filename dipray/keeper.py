@@ -1,6 +1,7 @@
 """Keeper: the images of a fit, held on its device at the exact iteration they belong to."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +52,30 @@ class Keeper:
             self.best[name] = image.clone()
             self._best_value[name] = image.new_full((), torch.inf)
         self._frozen.add(name)
+
+    def state(self) -> dict[str, Any]:
+        """Every picture, its value, and which are kept for good."""
+        return {
+            "final": self.final,
+            "ema": self.ema,
+            "started": self._started,
+            "best": dict(self.best),
+            "best_value": dict(self._best_value),
+            "frozen": sorted(self._frozen),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        for mine, saved in (
+            (self.final, state["final"]),
+            (self.ema, state["ema"]),
+            (self._started, state["started"]),
+        ):
+            mine.copy_(saved)
+        device = self.final.device
+        self.best = {name: image.to(device) for name, image in state["best"].items()}
+        self._best_value = {name: value.to(device) for name, value in state["best_value"].items()}
+        self._frozen = set(state["frozen"])
 
     def images(self) -> dict[str, Tensor]:
         """Copies on the CPU of what there was: final, ema, and each of `best`."""

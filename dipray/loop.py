@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,14 @@ from dipray.kept import kept_by, pick_picture
 from dipray.metrics import Panel
 from dipray.optim import lr_at
 from dipray.problem import Problem
-from dipray.stopping import CHECK_EVERY, RuleName, make_oracle, make_rules
+from dipray.stopping import (
+    CHECK_EVERY,
+    RuleName,
+    load_memory,
+    make_oracle,
+    make_rules,
+    memory,
+)
 from dipray.trace import COLUMN_NAMES, Rows, Summary, concatenate
 from dipray.watch import Pick, Watch
 
@@ -106,6 +114,8 @@ class Fit:
         self.seconds = 0.0
         self.outcome: Outcome | None = None
         self._snapshots = config.snapshot_iterations()
+        self.is_torn = False  # within a block, where weights and counts disagree
+        self._is_paused = False
 
     def _descent(self, y: Tensor) -> Descent:
         channels = (self.input.clean.shape[1], self.problem.picture_shape[0])
@@ -125,22 +135,33 @@ class Fit:
             ends.append(done + CHECK_EVERY - done % CHECK_EVERY)
             yield self._block(min(ends) - done)
 
-    def _block(self, length: int) -> Block:
+    def pause(self) -> None:
+        """End the block under way after its present iteration; for signal handlers and threads."""
+        self._is_paused = True
+
+    def _block(self, most: int) -> Block:
         started = time.perf_counter()
-        buffer = torch.empty((length, len(COLUMN_NAMES)), device=self.device)
+        self.is_torn = True
+        first = self.iteration + 1
+        buffer = torch.empty((most, len(COLUMN_NAMES)), device=self.device)
         for row in buffer:
             self.iteration += 1
             values = self._iterate()
             torch.stack([values.get(name, self._unknown) for name in COLUMN_NAMES], out=row)
-        table = buffer.cpu().double().numpy()  # the block's only wait for the device
+            if self._is_paused:
+                break
+        self._is_paused = False
+        length = self.iteration - first + 1
+        table = buffer[:length].cpu().double().numpy()  # the block's only wait for the device
         rows = dict(zip(COLUMN_NAMES, table.T, strict=True))
-        first = self.iteration - length + 1
         rows["iteration"] = np.arange(first, self.iteration + 1, dtype=np.float64)
         rows["lr"] = np.array([lr_at(self.config, int(t)) for t in rows["iteration"]])
         elapsed = time.perf_counter() - started
         rows["seconds"] = self.seconds + elapsed * np.arange(1, length + 1) / length
         self.seconds += elapsed
-        return self._judge(rows)
+        block = self._judge(rows)
+        self.is_torn = False
+        return block
 
     def _iterate(self) -> dict[str, Tensor]:
         """One optimizer step; the metrics of the state before it, left on the device."""
@@ -195,6 +216,42 @@ class Fit:
                     self.outcome = Outcome.STOPPED
         if self.oracle is not None and self.oracle.fires_knowing(rows) and due and not at_end:
             self.outcome = Outcome.STOPPED
+
+    def state(self) -> dict[str, Any]:
+        """Everything that changes as the fit goes on: tensors and plain data, not copied.
+
+        A new Fit of the same problem and configuration that is given it goes on as this one would,
+        on the same CPU bit for bit. Raises RuntimeError within a block, which is no place to be.
+        """
+        if self.is_torn:
+            raise RuntimeError("a fit has a state between blocks only")
+        return {
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "descent": self.descent.state(),
+            "twin": None if self.twin is None else self.twin.state(),
+            "input": self.input.state(),
+            "judges": self.judges.state(),
+            "keeper": self.keeper.state(),
+            "watches": {name: watch.state() for name, watch in self.watches.items()},
+            "oracle": None if self.oracle is None else memory(self.oracle),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; of another fit it raises, and this one is then no good."""
+        self.is_torn = True
+        self.descent.load_state(state["descent"])
+        if self.twin is not None:
+            self.twin.load_state(state["twin"])
+        self.input.load_state(state["input"])
+        self.judges.load_state(state["judges"])
+        self.keeper.load_state(state["keeper"])
+        for name, watch in self.watches.items():
+            watch.load_state(state["watches"][name])
+        if self.oracle is not None:
+            load_memory(self.oracle, state["oracle"])
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.is_torn = False
 
     @property
     def picks(self) -> dict[RuleName, Pick]:

@@ -1,14 +1,21 @@
-"""Recorder: writes a fit's folder while the fit runs."""
+"""Recorder: writes a fit's folder while the fit runs, so that another process can go on with it."""
 
+import contextlib
 import time
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
+from dipray.checkpoint import Checkpoints
 from dipray.config import FitConfig
+from dipray.errors import FolderError
 from dipray.folder import (
+    CHECKPOINTS,
     CONFIG,
     FAILED,
+    FINISHED,
+    INTERRUPTED,
     OUTCOME,
     PROBLEM,
     PROVENANCE,
@@ -16,22 +23,27 @@ from dipray.folder import (
     STOPPED,
     TRACE,
     encode_trace,
+    part_file,
     snapshot_file,
 )
 from dipray.images import encode_png
 from dipray.kept import PICTURES
 from dipray.loop import Block, Fit
 from dipray.provenance import provenance
+from dipray.resumption import Resumption, identity
 from dipray.store import Store
 from dipray.trace import Rows, Summary, concatenate
 
 ROWS_A_PART = 5000
-SECONDS_A_PART = 20.0  # of trace are lost at most when a machine dies
+SECONDS_A_PART = 20.0  # of trace are not to be seen at most while a fit runs
+CHECKPOINT_EVERY_S = 30.0  # the default; so much work is lost at most when a machine dies
+_CHECKPOINT_SHARE = 0.05  # of the time at most that goes into writing checkpoints
 
 
 def clear(store: Store) -> None:
     """Remove what an earlier fit left in its folder, and nothing else."""
-    for stale in (OUTCOME, STOPPED, TRACE, SNAPSHOTS, *(f"{name}.png" for name in PICTURES)):
+    pictures = (f"{name}.png" for name in PICTURES)
+    for stale in (OUTCOME, STOPPED, CHECKPOINTS, TRACE, SNAPSHOTS, *pictures):
         store.remove(stale)
 
 
@@ -42,34 +54,71 @@ def one_line(error: BaseException) -> str:
 
 
 def record_failure(store: Store, config: FitConfig, problem_name: str, *, reason: str) -> None:
-    """Leave the folder of a fit that could not begin."""
-    clear(store)
+    """Leave the folder of a fit that could not begin; one that had begun before can still go on."""
+    if not store.exists(CHECKPOINTS):
+        clear(store)
     store.write_json(CONFIG, config.to_dict())
     store.write_json(PROBLEM, {"name": problem_name})
     store.write_json(OUTCOME, {"outcome": FAILED, "reason": reason})
 
 
+def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[str, Any]:
+    """The provenance of the beginning, and where and with what the fit went on."""
+    before: Any = None
+    with contextlib.suppress(FolderError):
+        before = store.read_json(PROVENANCE)
+    if not isinstance(before, dict):
+        before = {}
+    stay = ("seeds", "git_commit", "dipray", "python", "platform", "device", "device_name")
+    changed = {name: now[name] for name in stay if before.get(name) != now[name]}
+    entry = {"at": now["started"], "after": resumption.iteration, **changed}
+    if resumption.refused:
+        entry["refused"] = [line.removeprefix(f"{store}/") for line in resumption.refused]
+    earlier = before.get("resumed")
+    return {**(before or now), "resumed": [*(earlier if isinstance(earlier, list) else []), entry]}
+
+
 class Recorder:
     """Follows a fit and keeps its folder true: trace in parts, outcome and images at the end.
 
-    What an earlier, unfinished fit left in the folder is replaced. Raises FolderError.
+    checkpoint_every_s: seconds between two checkpoints, 0 for one after each block, None for none
+    but the one at an interruption. They take a twentieth of the time at most, unless it is 0.
+    What an earlier, unfinished fit left in the folder is replaced, unless the fit goes on from it.
+    Raises FolderError.
     """
 
     def __init__(
-        self, store: Store, fit: Fit, *, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        fit: Fit,
+        *,
+        checkpoint_every_s: float | None = CHECKPOINT_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+        resumption: Resumption = Resumption(),  # noqa: B008 # frozen
     ) -> None:
         self.store = store
         self.fit = fit
         self.summary = Summary()
+        self._checkpoints = Checkpoints(store)
+        self._every_s = checkpoint_every_s
         self._clock = clock
         self._waiting: list[Rows] = []
-        self._written_at = clock()
+        self._written_at = self._saved_at = clock()
+        self._save_took = 0.0
         self._parts = 0
         self._has_ended = False
+        self._identity = identity(fit)
+        origins = provenance(fit.config, fit.device)
+        if resumption.iteration:
+            self.summary.load_state(resumption.summary)
+            self._parts = resumption.parts
+            store.remove(OUTCOME)
+            store.write_json(PROVENANCE, _resumed(store, origins, resumption))
+            return
         clear(store)
         store.write_json(CONFIG, fit.config.to_dict())
         store.write_json(PROBLEM, fit.problem.describe())
-        store.write_json(PROVENANCE, provenance(fit.config, fit.device))
+        store.write_json(PROVENANCE, origins)
 
     def add(self, block: Block) -> None:
         """Take in the next block; end the folder if it was the last."""
@@ -83,9 +132,41 @@ class Recorder:
         if block.outcome is not None:
             stopped_by = self.fit.config.stop if block.outcome == "STOPPED" else None
             self.end(str(block.outcome), stopped_by=stopped_by)
+        elif self._is_due():
+            self.save()
+
+    def _is_due(self) -> bool:
+        if self._every_s is None:
+            return False
+        pause = max(self._every_s, self._save_took / _CHECKPOINT_SHARE if self._every_s else 0)
+        return self._clock() - self._saved_at >= pause
+
+    def save(self) -> None:
+        """Write a checkpoint, and first the rows up to it; raises FolderError."""
+        started = self._clock()
+        self._write_part()
+        state = {**self._identity, "fit": self.fit.state(), "summary": self.summary.state()}
+        self._checkpoints.write(self.fit.iteration, state)
+        self._saved_at = self._clock()
+        self._save_took = self._saved_at - started
+
+    def interrupt(self) -> None:
+        """End the folder between two blocks so that the fit can go on; raises FolderError.
+
+        Where a scheduler decided to end the fit nothing needs to go on.
+        """
+        if not self._has_ended and self.fit.iteration and not self.fit.is_torn:
+            if self.store.exists(STOPPED):
+                self._checkpoints.remove()
+            else:
+                self.save()
+        self.end(INTERRUPTED)
 
     def end(self, outcome: str, *, stopped_by: str | None = None, reason: str = "") -> None:
-        """Write what waits, the images, and last of all the outcome; only the first end counts."""
+        """Write what waits, the images, and last of all the outcome; only the first end counts.
+
+        A fit that has come to its end needs its checkpoints no more.
+        """
         if self._has_ended:
             return
         self._write_part()
@@ -100,6 +181,9 @@ class Recorder:
         row = {**ending, **self.summary.outcome_row(), "picks": picks}
         self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
         self._has_ended = True
+        if outcome in FINISHED:
+            with contextlib.suppress(FolderError):  # what is left takes room, and does no harm
+                self._checkpoints.remove()
 
     def _write_images(self) -> None:
         for name, image in self.fit.keeper.images().items():
@@ -112,8 +196,7 @@ class Recorder:
 
     def _write_part(self) -> None:
         if self._waiting:
-            part = f"{TRACE}/part-{self._parts:05d}.parquet"
-            self.store.write(part, encode_trace(concatenate(self._waiting)))
+            self.store.write(part_file(self._parts), encode_trace(concatenate(self._waiting)))
             self._parts += 1
             self._waiting.clear()
         self._written_at = self._clock()

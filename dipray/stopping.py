@@ -1,8 +1,9 @@
 """Rules that say where to stop a fit. A rule is shown columns of the trace that need no truth."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -182,3 +183,13 @@ def make_oracle(config: FitConfig, *, has_reference: bool) -> Oracle | None:
             field="stop",
         )
     return PastPeak(config.patience)
+
+
+def memory(rule: Rule | Oracle) -> dict[str, Any]:
+    """What a rule has come to know: its attributes, plain data all."""
+    return copy.deepcopy(vars(rule))
+
+
+def load_memory(rule: Rule | Oracle, remembered: Mapping[str, Any]) -> None:
+    """Let a new rule of the same kind go on from what `memory` gave."""
+    vars(rule).update(copy.deepcopy(dict(remembered)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,15 @@ class Summary:
             known = rows[name][np.isfinite(rows[name])]
             if known.size:
                 self.values[name] = float(known[-1])
+
+    def state(self) -> dict[str, Any]:
+        """The running numbers, as plain data."""
+        return {"values": dict(self.values), "loss_final": self._loss_final}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.values = dict(state["values"])
+        self._loss_final = state["loss_final"]
 
     def outcome_row(self) -> dict[str, float | int | None]:
         """The numbers that tables show, None where the problem lacks them."""

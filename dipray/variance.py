@@ -4,6 +4,8 @@ The two criteria of Wang et al., Early Stopping for Deep Image Prior (arXiv 2112
 the number of values. Work and waits an iteration do not grow with the window; its memory does.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -38,6 +40,18 @@ class WindowedVariance:
             return output.new_full((), torch.nan)
         return self._squares / (window * newest.numel())
 
+    def state(self) -> dict[str, Any]:
+        """The outputs in the window and their running sums."""
+        sums = {"mean": self._mean, "squares": self._squares}
+        return {"outputs": self._outputs, **sums, "seen": self._seen}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._outputs.copy_(state["outputs"])
+        self._mean = state["mean"].to(self._mean.device)
+        self._squares = state["squares"].to(self._squares.device)
+        self._seen = state["seen"]
+
 
 class ExponentialVariance:
     """v <- (1 - a) v + a (1 - a) |x - m|^2 / N, then m <- (1 - a) m + a x, with a = 0.1."""
@@ -59,3 +73,13 @@ class ExponentialVariance:
         self._mean = torch.lerp(self._mean, output, FORGET)
         self._seen += 1
         return self._variance if self._seen > 10 / FORGET else output.new_full((), torch.nan)
+
+    def state(self) -> dict[str, Any]:
+        """Running mean and variance."""
+        return {"mean": self._mean, "variance": self._variance, "seen": self._seen}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._mean = state["mean"].to(self._mean.device)
+        self._variance = state["variance"].to(self._variance.device)
+        self._seen = state["seen"]

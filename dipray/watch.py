@@ -1,10 +1,11 @@
 """Watch: follows a fit with a rule, and writes down what it picks."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from dipray.stopping import Measured, Rule
+from dipray.stopping import Measured, Rule, load_memory, memory
 from dipray.trace import Rows
 
 
@@ -47,3 +48,12 @@ class Watch:
             scores = {name: v if np.isfinite(v) else None for name, v in values.items()}
         self.pick = Pick(iteration, last if fires else None, **scores)
         return fires
+
+    def state(self) -> dict[str, Any]:
+        """The pick, and what the rule remembers."""
+        return {"pick": self.pick.to_dict(), "rule": memory(self.rule)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.pick = Pick(**state["pick"])
+        load_memory(self.rule, state["rule"])

@@ -1,0 +1,98 @@
+"""Resumption: go on with a fit that was interrupted, from what lies in its folder."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dipray.checkpoint import Checkpoints, State
+from dipray.config import FitConfig
+from dipray.errors import FolderError
+from dipray.folder import TRACE, part_file
+from dipray.loop import Fit
+from dipray.problem import Problem
+from dipray.store import Store
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """Where a fit goes on: after `iteration`, 0 for the beginning.
+
+    parts: of the trace that hold what is before. summary: the state of its running numbers.
+    refused: a line on each checkpoint that is newer and no good, with its path.
+    """
+
+    iteration: int = 0
+    parts: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+
+def identity(fit: Fit) -> dict[str, str]:
+    """What a checkpoint must agree in with the fit that is to go on from it."""
+    return {
+        "fingerprint": str(fit.problem.describe()["fingerprint"]),
+        "configuration": fit.config.digest(),
+        "device": fit.device.type,
+    }
+
+
+def resume(store: Store, problem: Problem, config: FitConfig) -> tuple[Fit, Resumption]:
+    """The fit at its newest usable checkpoint in the folder, or at its beginning.
+
+    Rows of the trace beyond that checkpoint are removed, so that none is there twice. A checkpoint
+    that is broken, of another fit, or not backed by a whole trace is refused, and the one before
+    is tried. Raises ConfigError like Fit, and FolderError.
+    """
+    refused: list[str] = []
+    fit = Fit(problem, config)
+    checkpoints = Checkpoints(store)
+    for iteration, state, complaint in checkpoints.newest():
+        if state is None:
+            refused.append(complaint)
+            continue
+        try:
+            _check(state, fit)
+            parts = _parts_before(store, iteration)
+            fit.load_state(state["fit"])
+            summary = dict(state["summary"])
+        except Exception as error:  # whatever a foreign state makes torch or us stumble over
+            reason = " ".join(str(error).split())[:200]
+            refused.append(f"{store}/{checkpoints.path(iteration)}: {reason}")
+            fit = Fit(problem, config)  # the other one may be half loaded
+            continue
+        _remove_beyond(store, parts)
+        return fit, Resumption(iteration, parts, summary, tuple(refused))
+    return fit, Resumption(refused=tuple(refused))
+
+
+def _check(state: State, fit: Fit) -> None:
+    for name, ours in identity(fit).items():
+        if state.get(name) != ours:
+            raise ValueError(f"of another {name}")
+
+
+def _parts_before(store: Store, iteration: int) -> int:
+    """How many parts hold the iterations from 1 to this one, each once; ValueError if none do."""
+    done = parts = 0
+    while done < iteration:
+        part = part_file(parts)
+        try:
+            with store.open(part) as source:
+                numbers = pq.read_table(source, columns=["iteration"])["iteration"].to_pylist()
+        except (pa.ArrowException, OSError, FolderError) as error:
+            raise ValueError(f"{part} is broken or missing ({error})") from None
+        if not numbers or numbers != list(range(done + 1, done + len(numbers) + 1)):
+            raise ValueError(f"{part} does not hold the iterations from {done + 1}")
+        done, parts = numbers[-1], parts + 1
+    if done > iteration:
+        raise ValueError(f"{part_file(parts - 1)} goes beyond iteration {iteration}")
+    return parts
+
+
+def _remove_beyond(store: Store, parts: int) -> None:
+    kept = {part_file(part) for part in range(parts)}
+    for name in store.names(TRACE):
+        if f"{TRACE}/{name}" not in kept:
+            store.remove(f"{TRACE}/{name}")

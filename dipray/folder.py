@@ -135,12 +135,24 @@ def read_outcome(store: Store) -> dict[str, Any]:
         outcome = store.read_json(OUTCOME)
         if not isinstance(outcome, dict) or "outcome" not in outcome:
             raise FolderError(f"{store}/{OUTCOME}: not an outcome of a fit")
-    if outcome["outcome"] in (INTERRUPTED, RUNNING) and store.exists(STOPPED):
-        decision = store.read_json(STOPPED)
-        if not isinstance(decision, dict):
-            raise FolderError(f"{store}/{STOPPED}: not a scheduler's decision")
-        outcome = {**outcome, **decision, "outcome": "STOPPED"}
+    if outcome["outcome"] in (INTERRUPTED, RUNNING):
+        note = read_note(store)
+        if note is not None:
+            outcome = {**outcome, **note, "outcome": "STOPPED"}
     return outcome
+
+
+def read_note(store: Store) -> dict[str, Any] | None:
+    """A scheduler's decision to end the fit: stopped_by, and stopped_at, an iteration.
+
+    None where there is none; raises FolderError for a broken file.
+    """
+    if not store.exists(STOPPED):
+        return None
+    note = store.read_json(STOPPED)
+    if not isinstance(note, dict) or not isinstance(note.get("stopped_at", 0), int):
+        raise FolderError(f"{store}/{STOPPED}: not a scheduler's decision")
+    return note
 
 
 def part_file(part: int) -> str:

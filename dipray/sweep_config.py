@@ -41,6 +41,18 @@ class Resources(StrictModel):
     max_concurrent: int | None = Field(
         None, ge=1, description="fits at a time; None: as many as the resources hold"
     )
+    max_failures: int = Field(
+        3,
+        ge=-1,
+        description="times that a trial is tried again, from its last checkpoint, after its worker "
+        "or node died or it raised an error; -1 is without end",
+    )
+    checkpoint_every_s: float | None = Field(
+        30.0,
+        ge=0,
+        description="seconds between two checkpoints of a fit; 0 is one at each report, None only "
+        "when it is interrupted. They take a twentieth of the time at most, unless it is 0",
+    )
     time_budget_s: float | None = Field(
         None, gt=0, description="seconds after which the sweep ends; a later call goes on"
     )

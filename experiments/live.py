@@ -106,6 +106,19 @@ class LiveTable(tune.Callback):
         self.failed += 1
         self._end(trial, "  failed")
 
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial failed, or its worker did, and is tried again."""
+        standing = self.running.pop(trial.trial_id, None)
+        if standing is not None and self._live is None:
+            self.console.print(
+                f"{standing.what}  broke off after iteration {standing.iteration}, tried again",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+
     def _end(self, trial: Trial, how: str) -> None:
         self.ended += 1
         standing = self.running.pop(trial.trial_id, None)

@@ -88,7 +88,7 @@ def test_every_network_and_optimizer_goes_on(net, optimizer, problem, tiny):
         {"input_kind": "fourier", "input_jitter": 0.0, "ema_decay": 0.0},
         {"snapshots": 4, **EVERYTHING},
     ],
-    ids=lambda settings: "-".join(settings),
+    ids="-".join,
 )
 def test_every_setting_that_remembers_goes_on(settings, problem, tiny):
     config = tiny.replace(**settings)
@@ -292,7 +292,6 @@ class Poison:
 
 
 def foreign(data: bytes, marker) -> dict[str, bytes]:
-    head, _, payload = data.partition(b"\n")
     poisoned = io.BytesIO()
     torch.save({"fit": Poison(marker)}, poisoned)
     flipped = bytearray(data)

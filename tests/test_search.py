@@ -7,8 +7,10 @@ from ray.tune.search import Searcher
 from torch.nn import functional as F
 
 from dipray.config import FitConfig
-from dipray.errors import ConfigError
+from dipray.errors import ConfigError, FolderError
 from dipray.problem import Problem
+from dipray.store import Store
+from dipray.sweep.draws import Draws
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture
 from dipray.sweep.space import as_define_by_run
 
@@ -24,7 +26,16 @@ def picture(name, side, *, has_reference=True, known=None, same_holdout=False) -
 PICTURES = [picture("a", 32), picture("b", 16)]
 
 
-def make(space, *, num_samples=4, known=None, own=(), seed=0, pictures=PICTURES):
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def draws() -> Draws:
+    return Draws(Store("sweep"), "a search")
+
+
+def make(space, *, num_samples=4, known=None, seed=0, pictures=PICTURES):
     return OptunaPerPicture(
         as_define_by_run(space),
         pictures,
@@ -34,7 +45,7 @@ def make(space, *, num_samples=4, known=None, own=(), seed=0, pictures=PICTURES)
         num_samples=num_samples,
         seed=seed,
         known=known or {},
-        own=own,
+        draws=draws(),
     )
 
 
@@ -142,9 +153,11 @@ def test_every_picture_gets_its_samples():
 
 
 def test_the_seed_repeats_the_search():
-    space = {"lr": [0.001 * i for i in range(1, 30)]}
-    assert run_out(make(space)) == run_out(make(space))
-    assert run_out(make(space)) != run_out(make(space, seed=9))
+    space, found = {"lr": [0.001 * i for i in range(1, 30)]}, []
+    for seed in (0, 0, 9):
+        Store("sweep").remove("studies")
+        found.append(run_out(make(space, seed=seed)))
+    assert found[0] == found[1] != found[2]
 
 
 def test_tpe_learns_each_picture_by_itself():
@@ -161,9 +174,46 @@ def test_finished_trials_count_and_are_told():
     done = run_out(make(space, num_samples=2, pictures=PICTURES[:1]))
     known = {"a": {config["trial"]: config["lr"] for config in done}}
     of_one = {"known": known, "pictures": PICTURES[:1]}
-    more = run_out(make(space, num_samples=3, own=list(known["a"]), **of_one))
+    search = make(space, num_samples=3, **of_one)
+    (study,) = search._studies.values()
+    assert [trial.value for trial in study.trials] == [config["lr"] for config in done]
+    more = run_out(search)
     assert len(more) == 1
     assert more[0]["trial"] not in known["a"]
+
+
+def test_what_was_drawn_and_not_finished_comes_first():
+    from ray import tune
+
+    space = {"lr": tune.loguniform(0.001, 1.0), "net": ["skip", "unet"]}
+    of_one = {"pictures": PICTURES[:1], "num_samples": 5}
+    first = make(space, **of_one)
+    given = [first.suggest(str(i)) for i in range(3)]
+    first.on_trial_complete("1", {"psnr_peak": 20.0})  # and then the driver is killed
+    again = make(space, known={"a": {given[1]["trial"]: 20.0}}, **of_one)
+    assert len(again) == 4
+    configs = run_out(again)
+    assert configs[:2] == [given[0], given[2]]
+    assert len({config["trial"] for config in [given[1], *configs]}) == 5
+
+
+def test_a_trial_that_came_to_nothing_is_told_as_such():
+    done = run_out(make({"lr": [0.1, 0.2]}, num_samples=2, pictures=PICTURES[:1]))
+    known = {"a": {config["trial"]: float("nan") for config in done}}
+    search = make({"lr": [0.1, 0.2]}, num_samples=2, known=known, pictures=PICTURES[:1])
+    (study,) = search._studies.values()
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL"]
+    assert len(search) == 0
+
+
+def test_a_broken_draw_is_named():
+    run_out(make({"lr": [0.1]}, num_samples=1, pictures=PICTURES[:1]))
+    folder = Store("sweep").child("studies", Store("sweep").names("studies")[0])
+    (name,) = folder.names()
+    for broken in ("[]", '{"number": 0}', '{"number": 0, "params": {"lr": [1, "x"]}}'):
+        folder.write(name, broken.encode())
+        with pytest.raises(FolderError, match=f"{name}: not a draw"):
+            draws().read()
 
 
 def test_finished_trials_of_others_count_when_they_are_drawn():

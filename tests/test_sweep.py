@@ -199,7 +199,8 @@ def test_failures_and_divergence_are_rows(pictures, tmp_path):
     broken = dataclasses.replace(pictures[0], operator=breaking_operator(), name="broken")
     explosive = {"optimizer": "sgd", "norm": "none", "lr": 1e4, "weight_decay": 1.0}
     space = {"net": ["skip", "encdec"], "optimizer": [{"optimizer": "adam"}, explosive]}
-    config = SWEEP.replace(scheduler="none", grace_period=100, reduction_factor=3.0)
+    plain = {"scheduler": "none", "grace_period": 100, "reduction_factor": 3.0}
+    config = SWEEP.replace(**plain, max_failures=0)
     result = run_sweep([broken, pictures[1]], space, str(tmp_path), base=BASE, config=config)
     trials = load_sweep(tmp_path).trials
     assert len(trials) == result.run == 8
@@ -230,7 +231,8 @@ def deadly_operator():
 
 def test_a_worker_that_dies_is_a_row(pictures, tmp_path):
     deadly = dataclasses.replace(pictures[0], operator=deadly_operator(), name="deadly")
-    result = run_sweep([deadly], {"net": "skip"}, str(tmp_path), base=BASE, config=SWEEP)
+    config = SWEEP.replace(max_failures=1)
+    result = run_sweep([deadly], {"net": "skip"}, str(tmp_path), base=BASE, config=config)
     assert (result.run, result.failed) == (1, 1)
     (row,) = load_sweep(tmp_path).trials.to_dict("records")
     assert row["outcome"] == "FAILED"
@@ -239,7 +241,8 @@ def test_a_worker_that_dies_is_a_row(pictures, tmp_path):
 
 def test_a_trial_that_cannot_begin_is_a_row(pictures, tmp_path):
     lost = dataclasses.replace(pictures[0], operator=missing_operator(), name="lost")
-    result = run_sweep([lost], {"net": "skip"}, str(tmp_path), base=BASE, config=SWEEP)
+    config = SWEEP.replace(max_failures=0)
+    result = run_sweep([lost], {"net": "skip"}, str(tmp_path), base=BASE, config=config)
     assert (result.run, result.failed) == (1, 1)
     (row,) = load_sweep(tmp_path).trials.to_dict("records")
     assert (row["problem"], row["outcome"]) == ("lost", "FAILED")

@@ -1,6 +1,5 @@
 """A sweep's folder, outside of its trials: what lies there, and writing it."""
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dipray.folder import (
     OUTCOME,
     PROBLEM,
     PROBLEMS,
+    RUNNING,
     is_finished,
     problem_said,
     read_outcome,
@@ -27,6 +27,7 @@ from dipray.problem import Problem
 from dipray.problem_folder import write_problem
 from dipray.recorder import one_line, record_failure
 from dipray.store import Store
+from dipray.sweep.draws import Draws
 from dipray.sweep.search import Picture, Planned
 from dipray.sweep.space import Space
 from dipray.sweep_config import SweepConfig, table_number
@@ -44,40 +45,29 @@ def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
     return known
 
 
-def study_file(space: Space, base: FitConfig, config: SweepConfig) -> str:
-    """Where the trials are listed that one Optuna search has drawn, in all its calls."""
-    asked = [_plain(space), base.digest(), config.metric, config.search_seed]
-    text = json.dumps(asked, sort_keys=True)
-    return f"studies/{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-
-
-def read_study(store: Store, name: str) -> list[str]:
-    """The trials of such a list; none if there is none."""
-    if not store.exists(name):
-        return []
-    trials = store.read_json(name)
-    if not isinstance(trials, list):
-        raise FolderError(f"{store}/{name}: not a list of trials")
-    return [str(trial) for trial in trials]
+def draws_of(store: Store, space: Space, base: FitConfig, config: SweepConfig) -> Draws:
+    """What the Optuna search of these settings has drawn, in all its calls."""
+    return Draws(store, [_plain(space), base.digest(), config.metric, config.search_seed])
 
 
 def settle(trials: Store, planned: Planned, base: FitConfig, error: Exception | None) -> str:
     """The outcome of a trial of this call, written for it if its worker could not.
 
-    A worker that died leaves none, nor does one that was busy for too long when the sweep ended.
+    A worker that died leaves none, nor does one that was busy for too long when the sweep ended,
+    or one whose disk was full.
     """
     folder = trials.child(planned.trial)
-    if not folder.exists(OUTCOME):
-        if error is not None and not folder.exists(CONFIG):
-            config = base.replace(**planned.point)
-            record_failure(folder, config, planned.problem, reason=one_line(error))
-        elif error is not None:
-            folder.write_json(OUTCOME, {"outcome": FAILED, "reason": one_line(error)})
-        elif folder.exists(CONFIG):
-            folder.write_json(OUTCOME, {"outcome": INTERRUPTED})
-        else:
-            return INTERRUPTED  # before it began
-    return str(read_outcome(folder)["outcome"])
+    outcome = str(read_outcome(folder)["outcome"])
+    if outcome not in (RUNNING, INTERRUPTED):
+        return outcome
+    if error is not None and not folder.exists(CONFIG):
+        config = base.replace(**planned.point)
+        record_failure(folder, config, planned.problem, reason=one_line(error))
+    elif error is not None:
+        folder.write_json(OUTCOME, {"outcome": FAILED, "reason": one_line(error)})
+    elif outcome == RUNNING and folder.exists(CONFIG):
+        folder.write_json(OUTCOME, {"outcome": INTERRUPTED})
+    return INTERRUPTED if error is None else FAILED
 
 
 def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence[Picture]) -> None:

@@ -1,42 +1,30 @@
 """Run a sweep: space x pictures x scheduler x resources -> a folder of trials."""
 
-import math
-import time
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
-import ray
 from ray import tune
-from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
 from dipray.errors import ConfigError, FolderError
-from dipray.folder import FAILED, INTERRUPTED, SWEEP, TRIALS, TUNE, safe_name
+from dipray.folder import FAILED, INTERRUPTED, SWEEP, TRIALS, safe_name
 from dipray.problem import Problem
 from dipray.store import Store
-from dipray.sweep.cluster import (
-    alive_nodes,
-    check_shared,
-    quiet_tune,
-    running_ray,
-    share_out,
-)
+from dipray.sweep.cluster import quiet_tune, running_ray
 from dipray.sweep.folder import (
     description,
+    draws_of,
     finished,
-    read_study,
     settle,
-    study_file,
     write_problems,
 )
 from dipray.sweep.grid import settings
+from dipray.sweep.lock import held
 from dipray.sweep.points import expand, refusal
-from dipray.sweep.schedulers import make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw
-from dipray.sweep.trainable import FitTrainable, TrialSettings
+from dipray.sweep.tuning import Plan, run_trials
 from dipray.sweep_config import SweepConfig
 
 DEFAULT_SAMPLES = 16
@@ -80,66 +68,28 @@ def run_sweep(
     base = config.for_fits(base, has_truth=has_truth, varied=_varied(space))
     store = location if isinstance(location, Store) else Store(location)
     pictures = _check(problems, config)
-    if not store.exists(SWEEP) and (there := store.names()):
-        raise FolderError(
-            f"{store} holds something that is no sweep ({there[0]}...); give the sweep a folder of "
-            "its own"
-        )
-    search, kept = _search(pictures, space, base, config, store)
-    write_problems(store, problems, pictures)
-    # auto stays: a folder may hold pictures with the truth and without
-    said = description(space, base, config, pictures) | {"metric": asked.metric}
-    store.write_json(SWEEP, said)
-    if not len(search):
-        trials = tuple(search.drawn)
-        return SweepResult(store, trials, kept=kept, run=0, failed=0, interrupted=0, seconds=0.0)
-    with running_ray(config.address):
-        nodes = [node["Resources"] for node in alive_nodes()]
-        share = share_out(config, base.device, nodes)
-        check_shared(store, SWEEP)
-        scheduler = make_scheduler(config, store.child(TRIALS))
-        started = time.perf_counter()
-        settings = TrialSettings(
-            problems={problem.name: ray.put(problem) for problem in problems},
-            base=base,
-            trials=store.child(TRIALS),
-            report_every=config.report_every,
-            threads=max(1, math.floor(share.cpus)),
-            gpu_share=share.gpus,
-        )
-        trainable = tune.with_resources(
-            tune.with_parameters(FitTrainable, settings=settings),
-            {"cpu": share.cpus, "gpu": share.gpus},
-        )
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=search,
-                scheduler=scheduler,
-                num_samples=len(search),
-                max_concurrent_trials=config.max_concurrent or share.slots,
-                time_budget_s=config.time_budget_s,
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
-                storage_path=str(store.child(TUNE)),
-                callbacks=list(callbacks),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                verbose=0,
-            ),
-        )
-        results = tuner.fit()
-        seconds = time.perf_counter() - started
-    scheduler.write_notes()
-    if isinstance(search, OptunaPerPicture):
-        store.write_json(study_file(space, base, config), sorted(search.drawn))
-    outcomes = []
-    for result in (results[i] for i in range(len(results))):
-        planned = search.given[Path(result.path).name]
-        outcomes.append(settle(store.child(TRIALS), planned, base, result.error))
+    with contextlib.ExitStack() as stack:
+        is_new = not store.exists(SWEEP)
+        if is_new and (there := store.names()):
+            raise FolderError(
+                f"{store} holds something that is no sweep ({there[0]}...); give the sweep a "
+                "folder of its own"
+            )
+        if not is_new:
+            stack.enter_context(held(store))  # before looking what is finished
+        search, kept = _search(pictures, space, base, config, store)
+        if is_new:
+            stack.enter_context(held(store))
+        write_problems(store, problems, pictures)
+        # auto stays: a folder may hold pictures with the truth and without
+        said = description(space, base, config, pictures) | {"metric": asked.metric}
+        store.write_json(SWEEP, said)
+        if not len(search):
+            return SweepResult(store, tuple(search.drawn), kept, 0, 0, 0, 0.0)
+        stack.enter_context(running_ray(config.address))
+        plan = Plan(problems, pictures, search, base, config, store)
+        seconds, ended = run_trials(plan, callbacks)
+    outcomes = [_settled(store.child(TRIALS), planned, base, error) for planned, error in ended]
     return SweepResult(
         store,
         tuple(search.drawn),
@@ -149,6 +99,14 @@ def run_sweep(
         interrupted=outcomes.count(INTERRUPTED) + len(search),
         seconds=seconds,
     )
+
+
+def _settled(trials: Store, planned: Planned, base: FitConfig, error: Exception | None) -> str:
+    """The outcome of a trial, also where the disk does not take it."""
+    try:
+        return settle(trials, planned, base, error)
+    except FolderError:
+        return INTERRUPTED if error is None else FAILED
 
 
 def _check(problems: Sequence[Problem], config: SweepConfig) -> list[Picture]:
@@ -195,7 +153,7 @@ def _search(
         num_samples=config.num_samples or DEFAULT_SAMPLES,
         seed=config.search_seed,
         known=known,
-        own=read_study(store, study_file(space, base, config)),
+        draws=draws_of(store, space, base, config),
     )
     return drawing, len(drawing.drawn)
 
@@ -219,7 +177,3 @@ def _plan(
                 raise refusal(error, space, base, point) from None
             planned.setdefault(each.trial, each)
     return list(planned.values())
-
-
-def _trial_name(trial: Trial) -> str:
-    return str(trial.config["trial"])

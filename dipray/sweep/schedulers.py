@@ -2,10 +2,13 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -17,6 +20,7 @@ from ray.tune.schedulers import (
 from dipray.errors import FolderError
 from dipray.folder import STOPPED
 from dipray.store import Store
+from dipray.sweep.recall import Known
 from dipray.sweep_config import SweepConfig
 
 Make = Callable[[], TrialScheduler]
@@ -63,11 +67,34 @@ def make_scheduler(config: SweepConfig, trials: Store) -> "PerPicture":
     return PerPicture(config.scheduler, makers[config.scheduler], trials)
 
 
+@dataclass(eq=False)
+class Standin:
+    """A trial as a scheduler sees it: by its own name, which is the same in every call."""
+
+    trial_id: str
+    furthest: int = -1  # iteration that it reported
+
+
+@contextlib.contextmanager
+def _drawing_by(name: str) -> Iterator[None]:
+    """NumPy's global generator seeded by a name: HyperBand draws a trial's bracket from it.
+
+    A trial is to be in the same bracket when its worker or the whole sweep starts again.
+    """
+    before = np.random.get_state()
+    np.random.seed(zlib.crc32(name.encode()))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
 class PerPicture(FIFOScheduler):
     """One scheduler for each picture, and a note in a trial's folder when it is ended.
 
     ASHA compares raw metrics, so in one scheduler for all the hard pictures would die. The note is
     written here since a trial cannot know who ended it.
+    A trial that starts again from its checkpoint reports some things once more: each counts once.
     """
 
     def __init__(self, name: str, make: Make, trials: Store) -> None:
@@ -76,21 +103,47 @@ class PerPicture(FIFOScheduler):
         self._make = make
         self._trials = trials
         self._each: dict[str, TrialScheduler] = {}
+        self._standins: dict[str, Standin] = {}
         self._notes: dict[str, dict[str, Any]] = {}
 
-    def _of(self, trial: Trial) -> TrialScheduler:
-        problem = trial.config["problem"]
+    def _of(self, problem: str) -> TrialScheduler:
         if problem not in self._each:
             self._each[problem] = self._make()
         return self._each[problem]
 
+    def _both(self, trial: Trial) -> tuple[TrialScheduler, Any]:
+        """The scheduler of a trial's picture, and what it knows the trial as: a Standin."""
+        name = trial.config["trial"]
+        standin = self._standins.setdefault(name, Standin(name))
+        return self._of(trial.config["problem"]), standin
+
+    def recall(self, known: Known) -> None:
+        """Report once more what a trial of an earlier call reported; what is decided is past."""
+        scheduler, standin = self._of(known.problem), Standin(known.trial)
+        as_trial: Any = standin
+        controller: Any = None  # none of these schedulers looks at it
+        self._standins[known.trial] = standin
+        with _drawing_by(known.trial):
+            scheduler.on_trial_add(controller, as_trial)
+        for result in known.reports:
+            scheduler.on_trial_result(controller, as_trial, result)
+            standin.furthest = int(result["iteration"])
+        if known.is_finished:
+            scheduler.on_trial_complete(controller, as_trial, known.reports[-1])
+
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Pass on."""
-        self._of(trial).on_trial_add(tune_controller, trial)
+        scheduler, standin = self._both(trial)
+        with _drawing_by(standin.trial_id):
+            scheduler.on_trial_add(tune_controller, standin)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass on; note an early end."""
-        decision: str = self._of(trial).on_trial_result(tune_controller, trial, result)
+        scheduler, standin = self._both(trial)
+        if int(result["iteration"]) <= standin.furthest:
+            return TrialScheduler.CONTINUE
+        standin.furthest = int(result["iteration"])
+        decision: str = scheduler.on_trial_result(tune_controller, standin, result)
         if decision == TrialScheduler.STOP:
             note = {"stopped_by": self._name, "stopped_at": int(result["iteration"])}
             self._notes[trial.config["trial"]] = note
@@ -106,15 +159,18 @@ class PerPicture(FIFOScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Pass on."""
-        self._of(trial).on_trial_complete(tune_controller, trial, result)
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_complete(tune_controller, standin, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Pass on."""
-        self._of(trial).on_trial_remove(tune_controller, trial)
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_remove(tune_controller, standin)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Pass on."""
-        self._of(trial).on_trial_error(tune_controller, trial)
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_error(tune_controller, standin)
 
     def debug_string(self) -> str:
         """What each picture's scheduler says of itself."""

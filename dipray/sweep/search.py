@@ -14,6 +14,7 @@ from dipray.errors import ConfigError
 from dipray.folder import trial_id
 from dipray.held_out import count_held_out, known_pixels
 from dipray.problem import Problem
+from dipray.sweep.draws import Draws
 from dipray.sweep.points import Point
 from dipray.sweep.space import DefineByRun
 
@@ -46,6 +47,16 @@ class Picture:
             same_holdout,
         )
 
+    def owns(self, trial: str) -> bool:
+        """Whether a trial of that name is of this picture."""
+        return trial.rpartition("-")[0] == self.name
+
+    def settled(self, config: FitConfig) -> FitConfig:
+        """The configuration with a number for what is held out of this picture."""
+        return config.settled(
+            has_reference=self.has_reference, known=self.known, judged=self.same_holdout
+        )
+
     def plan(self, base: FitConfig, point: Point) -> "Planned":
         """The trial of a point on this picture; raises ConfigError if it cannot be fitted."""
         config = base.replace(**point)  # which refuses what is no field
@@ -57,9 +68,7 @@ class Picture:
                 f"all; write it outside of the space, or another --metric",
                 field=varied,
             )
-        config = config.settled(
-            has_reference=self.has_reference, known=self.known, judged=self.same_holdout
-        )
+        config = self.settled(config)
         count_held_out(config, self.known, self.name)
         if base.holdout is None:
             point = {**point, "holdout": config.holdout}  # a worker does not know who judges
@@ -117,9 +126,10 @@ class OptunaPerPicture(Searcher):
     num_samples: trials that each picture shall have of this search in the end.
     known: for each picture, trial id -> metric of the trials that are finished already; a study
     that draws one of them is told its metric instead of running it.
-    own: those that an earlier call of this search has drawn, which count as samples.
+    draws: what earlier calls of this search have drawn, and the place for what this one draws. Of
+    these the study is told before it draws anything, and the unfinished ones are drawn first.
     given: those that Tune was given.
-    Raises ConfigError where a space holds no valid point.
+    Raises ConfigError where a space holds no valid point, and FolderError.
     """
 
     def __init__(
@@ -133,25 +143,33 @@ class OptunaPerPicture(Searcher):
         num_samples: int,
         seed: int,
         known: Mapping[str, Mapping[str, float]],
-        own: Collection[str] = (),
+        draws: Draws,
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         self._define = define
         self._base = base
         self._known = {trial: value for each in known.values() for trial, value in each.items()}
+        self._draws = draws
         self.given: dict[str, Planned] = {}
-        self.drawn = {trial for trial in own if trial in self._known}
-        self._left = {
-            picture: max(0, num_samples - len(self.drawn.intersection(known.get(picture.name, ()))))
-            for picture in pictures
-        }
-        self._studies = {
-            picture: optuna.create_study(
-                direction="minimize" if mode == "min" else "maximize",
-                sampler=optuna.samplers.TPESampler(seed=seed + index),
+        earlier = draws.read()
+        self.drawn = {trial for trial in earlier if trial in self._known}
+        self._left: dict[Picture, int] = {}
+        self._studies: dict[Picture, optuna.Study] = {}
+        for index, picture in enumerate(pictures):
+            own = {trial: draw for trial, draw in earlier.items() if picture.owns(trial)}
+            finished = self.drawn.intersection(own)
+            self._left[picture] = max(0, num_samples - len(finished))
+            # other numbers than an earlier call drew, or it would draw the same once more
+            sampler = optuna.samplers.TPESampler(seed=(seed + index + 1_000_003 * len(own)) % 2**32)
+            study = optuna.create_study(
+                direction="minimize" if mode == "min" else "maximize", sampler=sampler
             )
-            for index, picture in enumerate(self._left)
-        }
+            for trial, draw in own.items():
+                if trial in finished:
+                    study.add_trial(draw.told(_finite(self._known[trial])))
+                else:
+                    study.enqueue_trial(dict(draw.params))
+            self._studies[picture] = study
         # Tune's id of a trial -> its study and the study's trial
         self._asked: dict[str, tuple[optuna.Study, optuna.Trial]] = {}
         self._turn = 0
@@ -188,10 +206,12 @@ class OptunaPerPicture(Searcher):
                 continue
             if planned.trial not in self.given and planned.trial not in self._known:
                 self._asked[trial_id] = (study, asked)
+                self._draws.add(planned.trial, asked)
                 return planned
             _tell(study, asked, self._known.get(planned.trial))
             if planned.trial in self._known and planned.trial not in self.drawn:
                 self.drawn.add(planned.trial)  # somebody else's, but as good as run
+                self._draws.add(planned.trial, asked)
                 self._left[picture] -= 1
         if len(complaints) == _DRAWS:
             raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaints[-1]}")
@@ -206,8 +226,12 @@ class OptunaPerPicture(Searcher):
         _tell(study, asked, None if error or not result else result.get(self.metric))
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _tell(study: optuna.Study, asked: optuna.Trial, value: float | None) -> None:
-    if value is None or not math.isfinite(value):
+    if _finite(value) is None:
         study.tell(asked, state=TrialState.FAIL)
     else:
         study.tell(asked, value)

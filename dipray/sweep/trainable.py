@@ -1,6 +1,7 @@
 """The trainable that Ray Tune runs: one fit, one block of iterations a step."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,13 @@ from ray import tune
 
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import FAILED, INTERRUPTED
-from dipray.loop import Block, Fit, Outcome
+from dipray.folder import FAILED, STOPPED, read_note
+from dipray.loop import Block, Outcome
 from dipray.problem import Problem
-from dipray.recorder import Recorder, one_line, record_failure
+from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, one_line, record_failure
+from dipray.resumption import resume
 from dipray.store import Store
+from dipray.sweep.worst import WORST_LOSS, WORST_PSNR
 from dipray.trace import Summary
 
 REPORTED = (
@@ -35,7 +38,6 @@ REPORTED = (
     "laplacian",
     "seconds",
 )
-WORST_LOSS = 1e30  # of a diverged fit: finite, since Tune's schedulers let NaN live
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class TrialSettings:
     report_every: int
     threads: int
     gpu_share: float
+    checkpoint_every_s: float | None = CHECKPOINT_EVERY_S
 
 
 class FitTrainable(tune.Trainable):
@@ -71,6 +74,7 @@ class FitTrainable(tune.Trainable):
         self.blocks: Iterator[Block] = iter(())
         self.trial_settings = config
         self.recorder: Recorder | None = None
+        self.stop_at: float = math.inf  # iteration
 
     def step(self) -> dict[str, Any]:
         """Run a block, write it down, and report: finite floats always."""
@@ -78,30 +82,45 @@ class FitTrainable(tune.Trainable):
             if self.recorder is None:
                 self._begin()
             assert self.recorder is not None
-            block = self._advance(self.recorder)
+            outcome = self._advance(self.recorder)
         except Exception as error:
             self._fail(_reason(error))
             raise
         fit = self.recorder.fit
         compared = ["psnr"] if fit.problem.reference is not None else []
         compared += ["val_psnr"] if fit.config.holdout else []
-        row = report(self.recorder.summary, block.outcome, compared=compared)
-        return {**row, "done": block.outcome is not None}
+        row = report(self.recorder.summary, outcome, compared=compared)
+        was_stopped = outcome is None and fit.iteration >= self.stop_at
+        if was_stopped:
+            self.recorder.interrupt()
+        return {**row, "done": outcome is not None or was_stopped}
 
-    def _advance(self, recorder: Recorder) -> Block:
-        """The last of the blocks up to the next report."""
-        every = self.settings.report_every
-        while True:
+    def _advance(self, recorder: Recorder) -> Outcome | None:
+        """Run up to the next report; how the fit ended, if it did."""
+        every, fit = self.settings.report_every, recorder.fit
+        while fit.iteration < self.stop_at:
             block = next(self.blocks)
             recorder.add(block)
-            if block.outcome is not None or recorder.fit.iteration % every == 0:
-                return block
+            if block.outcome is not None or fit.iteration % every == 0:
+                return block.outcome
+        return None
 
     def _begin(self) -> None:
-        """Take the problem from the object store and build the fit."""
+        """Take the problem from the object store and build the fit, or go on with it."""
         problem = ray.get(self.settings.problems[self.trial_settings["problem"]])
-        fit = Fit(problem, self._fit_config())
-        self.recorder = Recorder(self._folder(), fit)
+        folder = self._folder()
+        note = read_note(folder)
+        fit, resumption = resume(folder, problem, self._fit_config())
+        self.recorder = Recorder(
+            folder,
+            fit,
+            checkpoint_every_s=self.settings.checkpoint_every_s,
+            resumption=resumption,
+        )
+        if note is not None:
+            # a scheduler had decided, and then all broke off: it ends there, not anew
+            folder.write_json(STOPPED, note)
+            self.stop_at = note.get("stopped_at", math.inf)
         self.blocks = fit.blocks(self.settings.report_every)
 
     def _fit_config(self) -> FitConfig:
@@ -122,14 +141,14 @@ class FitTrainable(tune.Trainable):
     def cleanup(self) -> None:
         """Called when the trial is ended from outside, too: leave a whole folder."""
         if self.recorder is not None:
-            self.recorder.end(INTERRUPTED)  # which changes nothing of a fit that has ended
+            self.recorder.interrupt()  # which changes nothing of a fit that has ended
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another trial in the same process."""
         with contextlib.suppress(FolderError):  # the old trial's, which must not fail the new one
             self.cleanup()
         self.trial_settings = new_config
-        self.recorder = None
+        self.recorder, self.stop_at = None, math.inf
         self.blocks = iter(())  # lets go of the old fit
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -151,7 +170,7 @@ def report(
     """
     known = {name: summary.values[name] for name in REPORTED}
     row = {name: float(value) for name, value in known.items() if np.isfinite(value)}
-    row = {name: 0.0 for name in REPORTED if name.startswith(tuple(compared))} | row
+    row = {name: WORST_PSNR for name in REPORTED if name.startswith(tuple(compared))} | row
     if outcome is Outcome.DIVERGED or "loss" not in row:
         row["loss"] = WORST_LOSS
     row["iteration"] = int(known["iteration"])

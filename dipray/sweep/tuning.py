@@ -1,0 +1,125 @@
+"""Tuning: hand a plan to Ray Tune and bring back how each trial ended."""
+
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ray
+from ray import tune
+from ray.tune import TuneError
+from ray.tune.experiment import Trial
+
+from dipray.config import FitConfig
+from dipray.errors import FolderError
+from dipray.folder import SWEEP, TRIALS, TUNE
+from dipray.problem import Problem
+from dipray.recorder import one_line
+from dipray.store import Store
+from dipray.sweep.cluster import alive_nodes, check_shared, share_out
+from dipray.sweep.recall import masks, recall
+from dipray.sweep.schedulers import PerPicture, make_scheduler
+from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
+from dipray.sweep.trainable import FitTrainable, TrialSettings
+from dipray.sweep_config import SweepConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: `base` and `config` are settled, `search` gives what is not finished."""
+
+    problems: Sequence[Problem]
+    pictures: Sequence[Picture]
+    search: ListSearch | OptunaPerPicture
+    base: FitConfig
+    config: SweepConfig
+    store: Store
+
+    @property
+    def trials(self) -> Store:
+        """The folder of the trials' folders."""
+        return self.store.child(TRIALS)
+
+
+Ended = tuple[Planned, Exception | None]
+
+
+def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, list[Ended]]:
+    """Run the plan on the Ray that is up: seconds, and each trial begun, with its error.
+
+    Raises ConfigError where the cluster cannot hold a trial, and FolderError where the sweep broke
+    off, e.g. at a full disk.
+    """
+    config, search = plan.config, plan.search
+    nodes = [node["Resources"] for node in alive_nodes()]
+    share = share_out(config, plan.base.device, nodes)
+    check_shared(plan.store, SWEEP)
+    scheduler = _scheduler(plan)
+    started = time.perf_counter()
+    settings = TrialSettings(
+        problems={problem.name: ray.put(problem) for problem in plan.problems},
+        base=plan.base,
+        trials=plan.trials,
+        report_every=config.report_every,
+        threads=max(1, math.floor(share.cpus)),
+        gpu_share=share.gpus,
+        checkpoint_every_s=config.checkpoint_every_s,
+    )
+    trainable = tune.with_resources(
+        tune.with_parameters(FitTrainable, settings=settings),
+        {"cpu": share.cpus, "gpu": share.gpus},
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=scheduler,
+            num_samples=len(search),
+            max_concurrent_trials=config.max_concurrent or share.slots,
+            time_budget_s=config.time_budget_s,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
+            storage_path=str(plan.store.child(TUNE)),
+            callbacks=list(callbacks),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=config.max_failures),
+            verbose=0,
+        ),
+    )
+    try:
+        results = tuner.fit()
+    except (TuneError, OSError) as error:
+        raise FolderError(
+            f"{plan.store}: the sweep broke off ({one_line(error)}); what is finished is kept, and "
+            "the same command goes on"
+        ) from error
+    seconds = time.perf_counter() - started
+    with contextlib.suppress(FolderError):  # which the next call makes up for
+        scheduler.write_notes()
+    ended = [results[i] for i in range(len(results))]
+    return seconds, [(search.given[Path(each.path).name], each.error) for each in ended]
+
+
+def _scheduler(plan: Plan) -> PerPicture:
+    """The scheduler, knowing what earlier calls have seen."""
+    config = plan.config
+    scheduler = make_scheduler(config, plan.trials)
+    if config.scheduler == "none":
+        return scheduler
+    compared = masks(plan.pictures, plan.base, config.metric)
+    for known in recall(
+        plan.trials, compared, metric=config.metric, report_every=config.report_every
+    ):
+        scheduler.recall(known)
+    return scheduler
+
+
+def _trial_name(trial: Trial) -> str:
+    return str(trial.config["trial"])

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,7 @@ class Store:
 
     def child(self, *names: str) -> "Store":
         """The folder below this one; it need not exist. Names may not lead out of it."""
-        for name in names:
-            if name in ("", ".", "..") or "/" in name or "\\" in name:
-                raise FolderError(f"{name!r} is no name for a folder in {self.location}")
+        checked_names(names, self.location)
         child = object.__new__(Store)  # one connection serves a whole sweep
         child._files, child.is_local = self._files, self.is_local
         child._root = posixpath.join(self._root, *names)
@@ -120,6 +118,13 @@ class Store:
 
     def _at(self, name: str) -> str:
         return posixpath.join(self._root, name)
+
+
+def checked_names(names: Iterable[str], location: str) -> None:
+    """Raises FolderError for a name that would lead out of the folder at `location`."""
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\\" in name:
+            raise FolderError(f"{name!r} is no name for a folder in {location}")
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from experiments.commands import (
     SweepCommand,
 )
 from experiments.exits import exit_code
+from experiments.invocation import remember
 
 Command = (
     Annotated[FitCommand, tyro.conf.subcommand("fit")]
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     kept = [argument for argument in given if argument != "--debug"]
+    remember(given)
     sys.exit(exit_code("dipray", lambda: _run(_parse(kept)), debug=kept != given))
 
 

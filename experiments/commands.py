@@ -26,8 +26,11 @@ class FitCommand:
     config: FitConfig
     save_dir: str | None = None
     """folder for trace and images; None: runs/ and a name made of picture and settings"""
+    checkpoint_every_s: float | None = 30.0
+    """seconds between two checkpoints, from which the same command goes on; 0: after each block of
+    25 iterations, None: only when it is interrupted"""
     overwrite: bool = False
-    """replace another fit in that folder"""
+    """replace another fit in that folder, or begin this one anew"""
 
 
 @dataclass
@@ -35,7 +38,8 @@ class SweepCommand:
     """Restore pictures with many configurations, on Ray Tune.
 
     The space is a named one (`dipray list`) or a JSON grid of fields to values; the settings of a
-    fit given here hold wherever the space does not set them. A second call keeps what is finished.
+    fit given here hold wherever the space does not set them. The same command again keeps what is
+    finished and goes on with the rest; a larger grid or more samples run only what is new.
 
     For example:
       dipray sweep --clean a.png b.png --noise-sigma 25 --space optimizers --name optimizers
@@ -56,6 +60,11 @@ class SweepCommand:
     """the sweep's folder below storage_path"""
     save_dir: str | None = None
     """the sweep's folder, instead of storage_path and name"""
+    resume: bool = False
+    """go on with a sweep that is there; an error if there is none. Without it a new one begins
+    where there is none, and goes on where there is"""
+    dry_run: bool = False
+    """say what would run, on what, and how long and how much disk it would take; then end"""
 
 
 @dataclass

@@ -21,13 +21,16 @@ from dipray.folder import (
     trial_id,
 )
 from dipray.held_out import known_pixels
-from dipray.loop import Fit
 from dipray.problem import Problem
 from dipray.problem_folder import write_problem
-from dipray.recorder import Recorder, one_line
+from dipray.recorder import Recorder, clear, one_line
+from dipray.resumption import resume
 from dipray.store import Store
 from dipray.trace import Summary
 from experiments.commands import FitCommand
+from experiments.exits import INTERRUPTED as INTERRUPTED_CODE
+from experiments.interruption import first_ctrl_c
+from experiments.invocation import command_line
 from experiments.outcomes import Lines
 from experiments.problems import name_apart
 
@@ -49,13 +52,21 @@ def run_fit(command: FitCommand) -> int:
         lines.say(f"{store} holds this very fit already; --overwrite runs it again")
         _tell(lines, load_sweep(store))
         return 0
+    if command.overwrite:
+        clear(store)
     try:
-        fit_into(store, problem, config, console)
+        is_whole = fit_into(
+            store, problem, config, console, checkpoint_every_s=command.checkpoint_every_s
+        )
     except KeyboardInterrupt:
         _leave(lines, store)  # what there is of it
         raise
     _leave(lines, store)
-    return 0
+    if is_whole:
+        return 0
+    if command_line():
+        lines.say(f"go on      {command_line()}")
+    return INTERRUPTED_CODE
 
 
 def _leave(lines: Lines, store: Store) -> None:
@@ -113,10 +124,25 @@ def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite:
     return is_finished(store)
 
 
-def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console) -> None:
-    """Run a fit and record it, showing its progress; Ctrl-C leaves a whole folder."""
-    fit = Fit(problem, config)
-    recorder = Recorder(store, fit)
+def fit_into(
+    store: Store,
+    problem: Problem,
+    config: FitConfig,
+    console: Console,
+    *,
+    checkpoint_every_s: float | None = None,
+) -> bool:
+    """Run a fit, or go on with it, and record it, showing its progress; whether it came to its end.
+
+    Ctrl-C ends it after the present iteration, ready to go on; pressed again, at once.
+    """
+    fit, resumption = resume(store, problem, config)
+    lines = Lines(console)
+    for complaint in resumption.refused:
+        lines.say(f"refused    {complaint}")
+    if resumption.iteration:
+        lines.say(f"goes on    after iteration {resumption.iteration}")
+    recorder = Recorder(store, fit, checkpoint_every_s=checkpoint_every_s, resumption=resumption)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -128,16 +154,23 @@ def fit_into(store: Store, problem: Problem, config: FitConfig, console: Console
     ) as progress:
         task = progress.add_task(problem.name, total=config.iterations, quality="")
         try:
-            _write_problem(store, problem)
-            for block in fit.blocks(BLOCK):
-                recorder.add(block)
-                progress.update(task, completed=fit.iteration, quality=_quality(recorder.summary))
+            if not resumption.iteration:
+                _write_problem(store, problem)
+            with first_ctrl_c(fit.pause) as ctrl_c:
+                for block in fit.blocks(BLOCK):
+                    recorder.add(block)
+                    quality = _quality(recorder.summary)
+                    progress.update(task, completed=fit.iteration, quality=quality)
+                    if ctrl_c.is_asked and block.outcome is None:
+                        recorder.interrupt()
+                        return False
         except KeyboardInterrupt:
             recorder.end(INTERRUPTED)
             raise
         except Exception as error:
             recorder.end(FAILED, reason=one_line(error))
             raise
+    return True
 
 
 def _write_problem(store: Store, problem: Problem) -> None:

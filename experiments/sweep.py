@@ -3,12 +3,15 @@
 from rich.console import Console
 
 from analysis import load_sweep, write_figures, write_tables
-from dipray.errors import ConfigError
+from dipray.errors import ConfigError, FolderError
+from dipray.folder import SWEEP
 from dipray.store import Store
 from dipray.sweep import Space, read_grid, run_sweep
 from experiments.commands import SweepCommand
 from experiments.exits import INTERRUPTED
+from experiments.invocation import command_line
 from experiments.live import LiveTable
+from experiments.outcomes import Lines
 from experiments.problems import name_apart
 from experiments.show import show
 from search_spaces import SPACES
@@ -23,6 +26,8 @@ def run_sweep_command(command: SweepCommand) -> int:
     can_hold_out = command.config.holdout != 0
     settled = command.sweep.settled(has_truth=has_truth, can_hold_out=can_hold_out)
     store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
+    if command.resume and not store.exists(SWEEP):
+        raise FolderError(f"{store}: no sweep to go on with; drop --resume to begin one")
     result = run_sweep(
         problems,
         space,
@@ -35,7 +40,7 @@ def run_sweep_command(command: SweepCommand) -> int:
     write_tables(sweep)
     write_figures(sweep, metric=None if settled.metric == "loss" else settled.metric)
     show(sweep, console)
-    left = f", {result.interrupted} not finished (the same command goes on)"
+    left = f", {result.interrupted} not finished"
     console.print(
         f"{result.run} trials run, {result.kept} kept from before, {result.failed} failed"
         f"{left if result.interrupted else ''}; tables and pictures in {store}",
@@ -43,6 +48,8 @@ def run_sweep_command(command: SweepCommand) -> int:
         markup=False,
         soft_wrap=True,
     )
+    if result.interrupted:
+        Lines(console).say(f"go on with: {command_line() or 'the same command'}")
     if result.interrupted and command.sweep.time_budget_s is None:
         return INTERRUPTED  # Ctrl-C, which Tune keeps to itself
     return 1 if result.run and result.failed == result.run else 0

@@ -13,10 +13,8 @@ from typing import Any
 
 import optuna
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dipray.errors import ConfigError, FolderError
-from dipray.store import Store
+from dipray.errors import ConfigError
 from dipray.sweep_config import SweepConfig
 
 
@@ -123,29 +121,7 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _sees(location: str, name: str) -> bool:
-    return Store(location).exists(name)
-
-
-def check_shared(store: Store, name: str) -> None:
-    """Raises FolderError if a node does not see `name`, a file of the sweep's local folder."""
-    nodes = alive_nodes()
-    if not store.is_local or len(nodes) < 2:
-        return
-    look = ray.remote(num_cpus=0)(_sees)
-    answers = [
-        look.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(str(store), name)
-        for node in nodes
-    ]
-    blind = [
-        node["NodeManagerAddress"]
-        for node, sees in zip(nodes, ray.get(answers), strict=True)
-        if not sees
-    ]
-    if blind:
-        raise FolderError(
-            f"{store} is not on the disk of {', '.join(blind)}; give a folder that all nodes "
-            "share, or object storage such as s3://bucket/prefix"
-        )
+def may_have_other_disks(address: str | None) -> bool:
+    """Whether the running Ray has, or may come to have, nodes that do not see the driver's disk."""
+    joined = address is not None or bool(os.environ.get("RAY_ADDRESS"))
+    return joined or len(alive_nodes()) > 1

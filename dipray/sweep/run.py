@@ -1,6 +1,7 @@
 """Run a sweep: space x pictures x scheduler x resources -> a folder of trials."""
 
 import contextlib
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from dipray.sweep.folder import (
 from dipray.sweep.grid import settings
 from dipray.sweep.lock import held
 from dipray.sweep.points import expand, refusal
+from dipray.sweep.relay import CALL
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.space import Space, as_define_by_run, draw
 from dipray.sweep.tuning import Plan, run_trials
@@ -82,12 +84,13 @@ def run_sweep(
             stack.enter_context(held(store))
         write_problems(store, problems, pictures)
         # auto stays: a folder may hold pictures with the truth and without
-        said = description(space, base, config, pictures) | {"metric": asked.metric}
+        call = uuid.uuid4().hex
+        said = description(space, base, config, pictures) | {"metric": asked.metric, CALL: call}
         store.write_json(SWEEP, said)
         if not len(search):
             return SweepResult(store, tuple(search.drawn), kept, 0, 0, 0, 0.0)
         stack.enter_context(running_ray(config.address))
-        plan = Plan(problems, pictures, search, base, config, store)
+        plan = Plan(problems, pictures, search, base, config, store, call)
         seconds, ended = run_trials(plan, callbacks)
     outcomes = [_settled(store.child(TRIALS), planned, base, error) for planned, error in ended]
     return SweepResult(

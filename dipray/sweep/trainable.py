@@ -13,12 +13,13 @@ from ray import tune
 
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import FAILED, STOPPED, read_note
+from dipray.folder import FAILED, STOPPED, TRIALS, read_note
 from dipray.loop import Block, Outcome
 from dipray.problem import Problem
 from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, one_line, record_failure
 from dipray.resumption import resume
 from dipray.store import Store
+from dipray.sweep.relay import reachable
 from dipray.sweep.worst import WORST_LOSS, WORST_PSNR
 from dipray.trace import Summary
 
@@ -46,7 +47,9 @@ class TrialSettings:
 
     problems: Mapping[str, "ray.ObjectRef[Problem]"]
     base: FitConfig
-    trials: Store
+    sweep: Store
+    call: str
+    desk: Any  # the driver's Desk, None where its disk is everybody's
     report_every: int
     threads: int
     gpu_share: float
@@ -71,6 +74,7 @@ class FitTrainable(tune.Trainable):
         if 0 < settings.gpu_share < 1 and torch.cuda.is_available():
             torch.cuda.set_per_process_memory_fraction(settings.gpu_share)  # Ray sets no limit
         self.settings = settings
+        self.trials = reachable(settings.sweep, settings.call, settings.desk).child(TRIALS)
         self.blocks: Iterator[Block] = iter(())
         self.trial_settings = config
         self.recorder: Recorder | None = None
@@ -129,7 +133,7 @@ class FitTrainable(tune.Trainable):
         return self.settings.base.replace(**point)
 
     def _folder(self) -> Store:
-        return self.settings.trials.child(self.trial_settings["trial"])
+        return self.trials.child(self.trial_settings["trial"])
 
     def _fail(self, reason: str) -> None:
         if self.recorder is None:

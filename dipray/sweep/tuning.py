@@ -15,12 +15,13 @@ from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import SWEEP, TRIALS, TUNE
+from dipray.folder import TRIALS, TUNE
 from dipray.problem import Problem
 from dipray.recorder import one_line
 from dipray.store import Store
-from dipray.sweep.cluster import alive_nodes, check_shared, share_out
+from dipray.sweep.cluster import alive_nodes, may_have_other_disks, share_out
 from dipray.sweep.recall import masks, recall
+from dipray.sweep.relay import open_desk
 from dipray.sweep.schedulers import PerPicture, make_scheduler
 from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
 from dipray.sweep.trainable import FitTrainable, TrialSettings
@@ -37,6 +38,7 @@ class Plan:
     base: FitConfig
     config: SweepConfig
     store: Store
+    call: str  # tells this call's folder from others
 
     @property
     def trials(self) -> Store:
@@ -56,13 +58,15 @@ def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, l
     config, search = plan.config, plan.search
     nodes = [node["Resources"] for node in alive_nodes()]
     share = share_out(config, plan.base.device, nodes)
-    check_shared(plan.store, SWEEP)
     scheduler = _scheduler(plan)
+    relays = plan.store.is_local and may_have_other_disks(config.address)
     started = time.perf_counter()
     settings = TrialSettings(
         problems={problem.name: ray.put(problem) for problem in plan.problems},
         base=plan.base,
-        trials=plan.trials,
+        sweep=plan.store,
+        call=plan.call,
+        desk=open_desk(plan.store) if relays else None,
         report_every=config.report_every,
         threads=max(1, math.floor(share.cpus)),
         gpu_share=share.gpus,

@@ -1,0 +1,1 @@
+"""Faults put into running sweeps, and what is left of the results."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import posixpath
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from dipray.errors import FolderError
+
+LEAST_FREE = 2**18  # bytes, below which a disk counts as full
 
 
 class Store:
@@ -111,6 +114,11 @@ class Store:
                 self._files.delete_file(self._at(name))
             elif kind == pafs.FileType.Directory:
                 self._files.delete_dir(self._at(name))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a local disk has next to no room left; of object storage nobody knows."""
+        return self.is_local and shutil.disk_usage(self._root).free < LEAST_FREE
 
     def _kind(self, name: str) -> pafs.FileType:
         with _explained(self._at(name), "read"):

@@ -168,9 +168,11 @@ class PerPicture(FIFOScheduler):
         scheduler.on_trial_remove(tune_controller, standin)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Pass on."""
+        """Pass on; raises FolderError at a full disk, where all that follow would fail, too."""
         scheduler, standin = self._both(trial)
         scheduler.on_trial_error(tune_controller, standin)
+        if self._trials.is_full:
+            raise FolderError(f"{self._trials}: the disk is full")
 
     def debug_string(self) -> str:
         """What each picture's scheduler says of itself."""

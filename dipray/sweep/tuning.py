@@ -10,11 +10,10 @@ from pathlib import Path
 
 import ray
 from ray import tune
-from ray.tune import TuneError
 from ray.tune.experiment import Trial
 
 from dipray.config import FitConfig
-from dipray.errors import FolderError
+from dipray.errors import DiprayError, FolderError
 from dipray.folder import TRIALS, TUNE
 from dipray.problem import Problem
 from dipray.recorder import one_line
@@ -99,10 +98,13 @@ def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, l
     )
     try:
         results = tuner.fit()
-    except (TuneError, OSError) as error:
+    except DiprayError:
+        raise
+    except Exception as error:  # Tune at a full disk: OSError, TuneError, UnpicklingError...
+        reason = "the disk is full" if plan.store.is_full else one_line(error)
         raise FolderError(
-            f"{plan.store}: the sweep broke off ({one_line(error)}); what is finished is kept, and "
-            "the same command goes on"
+            f"{plan.store}: the sweep broke off ({reason}); what is finished is kept, and the same "
+            "command goes on"
         ) from error
     seconds = time.perf_counter() - started
     with contextlib.suppress(FolderError):  # which the next call makes up for

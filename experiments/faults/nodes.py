@@ -148,7 +148,7 @@ def lose_nodes(
         command = work.command(store, "--address", nodes.address)
         run = Run.start(command, store, log, **nodes.environment)
         while lost < times and run.await_that(
-            lambda: nodes.has_fit() and checkpoints(run.store) > 0, seconds=60
+            lambda: nodes.has_fit() and bool(checkpoints(run.store)), seconds=60
         ):
             time.sleep(draw.uniform(0.5, 2.0))
             nodes.lose()

@@ -57,8 +57,9 @@ class Bench:
         return Result(kind, injected, found, remarks=list(remarks))
 
     def wait_for_work(self, run: Run) -> bool:
-        """Until there is unfinished work, and a little longer; False if the sweep ended first."""
-        if not run.await_that(lambda: checkpoints(run.store) > 0):
+        """Until there is new unfinished work, and a little longer; False if it ended first."""
+        before = checkpoints(run.store)
+        if not run.await_that(lambda: bool(checkpoints(run.store) - before)):
             return False
         time.sleep(self.draw.uniform(0.2, 2.5))
         return not run.is_over

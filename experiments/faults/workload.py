@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dipray.folder import SWEEP, TRIALS
+from dipray.folder import TRIALS
 from dipray.store import Store
 from experiments.faults.processes import await_end, descendants
 from experiments.studies.pictures import photograph_file
@@ -123,12 +123,7 @@ class Run:
         return code
 
 
-def checkpoints(store: Store) -> int:
-    """How many there are now in all trials: unfinished work that could go on."""
+def checkpoints(store: Store) -> set[tuple[str, str]]:
+    """Those that there are now, trial and file: unfinished work that could go on."""
     trials = store.child(TRIALS)
-    return sum(len(trials.names(f"{name}/checkpoint")) for name in trials.names())
-
-
-def begun(store: Store) -> bool:
-    """Whether the sweep has written down what was asked."""
-    return store.exists(SWEEP)
+    return {(name, file) for name in trials.names() for file in trials.names(f"{name}/checkpoint")}

@@ -31,5 +31,9 @@ class ProblemError(DiprayError):
     """The measurement, operator, weight and reference do not belong together."""
 
 
+class NoMemoryError(DiprayError):
+    """A fit needs more memory than there is."""
+
+
 class FolderError(DiprayError):
     """A results folder is missing, foreign, or cannot be written."""

@@ -30,10 +30,15 @@ def fourier_features(
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
+def channels_of(config: FitConfig) -> int:
+    """The number of the input's channels."""
+    return 2 if config.input_kind == "meshgrid" else config.input_channels or 32
+
+
 def make_input(config: FitConfig, height: int, width: int) -> Tensor:
     """z, (1, C, H, W) float32 on the CPU, the same for the same configuration."""
     generator = torch.Generator().manual_seed(config.seed_of("input"))
-    channels = config.input_channels or 32
+    channels = channels_of(config)
     if config.input_kind == "meshgrid":
         return coordinates(height, width)
     if config.input_kind == "fourier":

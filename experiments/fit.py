@@ -20,6 +20,7 @@ from dipray.folder import (
     read_outcome,
     trial_id,
 )
+from dipray.footprint import explained
 from dipray.held_out import known_pixels
 from dipray.problem import Problem
 from dipray.problem_folder import write_problem
@@ -168,8 +169,9 @@ def fit_into(
             recorder.end(INTERRUPTED)
             raise
         except Exception as error:
-            recorder.end(FAILED, reason=one_line(error))
-            raise
+            said = explained(error, config, problem.picture_shape, fit.device)
+            recorder.end(FAILED, reason=one_line(said))
+            raise said from error
     return True
 
 

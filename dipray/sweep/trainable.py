@@ -14,6 +14,7 @@ from ray import tune
 from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import FAILED, STOPPED, TRIALS, read_note
+from dipray.footprint import explained
 from dipray.loop import Block, Outcome
 from dipray.problem import Problem
 from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, one_line, record_failure
@@ -88,7 +89,7 @@ class FitTrainable(tune.Trainable):
             assert self.recorder is not None
             outcome = self._advance(self.recorder)
         except Exception as error:
-            self._fail(_reason(error))
+            self._fail(one_line(self._explained(error)))
             raise
         fit = self.recorder.fit
         compared = ["psnr"] if fit.problem.reference is not None else []
@@ -142,6 +143,15 @@ class FitTrainable(tune.Trainable):
         else:
             self.recorder.end(FAILED, reason=reason)
 
+    def _explained(self, error: Exception) -> Exception:
+        """Of an error that Ray wrapped what was raised, and of a lack of memory what would fit."""
+        if isinstance(error, ray.exceptions.RayTaskError):
+            error = error.cause
+        if self.recorder is None:
+            return error
+        fit = self.recorder.fit
+        return explained(error, fit.config, fit.problem.picture_shape, fit.device)
+
     def cleanup(self) -> None:
         """Called when the trial is ended from outside, too: leave a whole folder."""
         if self.recorder is not None:
@@ -157,11 +167,6 @@ class FitTrainable(tune.Trainable):
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
         return True
-
-
-def _reason(error: Exception) -> str:
-    """Of an error that Ray wrapped, what was raised."""
-    return one_line(error.cause if isinstance(error, ray.exceptions.RayTaskError) else error)
 
 
 def report(

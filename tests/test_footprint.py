@@ -50,7 +50,7 @@ def test_more_of_anything_needs_more():
 
 
 def test_advice_names_what_fits_and_no_more():
-    config = FitConfig(depth=3, features=64)
+    config = FitConfig(depth=3, features=64, variance_window=0)
     there = footprint(config, (3, 128, 128)) // 3
     found = advice(config, (3, 128, 128), there)
     assert 0 < found.features < 64 and 16 <= found.side < 128

@@ -6,8 +6,9 @@ from analysis import load_sweep, write_figures, write_tables
 from dipray.errors import ConfigError, FolderError
 from dipray.folder import SWEEP
 from dipray.store import Store
-from dipray.sweep import Space, read_grid, run_sweep
+from dipray.sweep import Request, Space, forecast, read_grid, run_sweep
 from experiments.commands import SweepCommand
+from experiments.dry_run import say_forecast
 from experiments.exits import INTERRUPTED
 from experiments.invocation import command_line
 from experiments.live import LiveTable
@@ -28,6 +29,10 @@ def run_sweep_command(command: SweepCommand) -> int:
     store = Store(command.save_dir or f"{command.storage_path.rstrip('/')}/{command.name}")
     if command.resume and not store.exists(SWEEP):
         raise FolderError(f"{store}: no sweep to go on with; drop --resume to begin one")
+    if command.dry_run:
+        request = Request.of(problems, space, store, base=command.config, config=command.sweep)
+        say_forecast(Lines(console), forecast(request), request.config)
+        return 0
     result = run_sweep(
         problems,
         space,

@@ -1,14 +1,8 @@
 """A sweep's folder, outside of its trials: what lies there, and writing it."""
 
-import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
-from ray.tune.search.sample import Domain
-
-import dipray
 from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import (
@@ -29,7 +23,7 @@ from dipray.recorder import one_line, record_failure
 from dipray.store import Store
 from dipray.sweep.draws import Draws
 from dipray.sweep.search import Picture, Planned
-from dipray.sweep.space import Space
+from dipray.sweep.space import Space, plain_space
 from dipray.sweep_config import SweepConfig, table_number
 
 
@@ -47,7 +41,7 @@ def finished(trials: Store, metric: str) -> dict[str, dict[str, float]]:
 
 def draws_of(store: Store, space: Space, base: FitConfig, config: SweepConfig) -> Draws:
     """What the Optuna search of these settings has drawn, in all its calls."""
-    return Draws(store, [_plain(space), base.digest(), config.metric, config.search_seed])
+    return Draws(store, [plain_space(space), base.digest(), config.metric, config.search_seed])
 
 
 def settle(trials: Store, planned: Planned, base: FitConfig, error: Exception | None) -> str:
@@ -82,35 +76,3 @@ def write_problems(store: Store, problems: Sequence[Problem], pictures: Sequence
                 )
             continue
         write_problem(folder, problem)
-
-
-def description(
-    space: Space, base: FitConfig, config: SweepConfig, pictures: Sequence[Picture]
-) -> dict[str, Any]:
-    """Plain data on what a sweep was asked."""
-    return {
-        "dipray": dipray.__version__,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "problems": [picture.name for picture in pictures],
-        "space": _plain(space),
-        "base": base.to_dict(),
-        "mode": config.mode,
-        **config.to_dict(),
-    }
-
-
-def _plain(space: Space) -> Any:
-    """A grid as it is, ranges and functions by what they call themselves."""
-    if callable(space):
-        return getattr(space, "__qualname__", repr(space))
-    return json.loads(json.dumps(dict(space), default=_range))
-
-
-def _range(domain: Domain) -> dict[str, Any]:
-    """A range of Tune as plain data."""
-    known = {name: getattr(domain, name, None) for name in ("lower", "upper", "categories")}
-    return {
-        "range": type(domain).__name__,
-        "sampler": type(domain.get_sampler()).__name__,
-        **{name: value for name, value in known.items() if value is not None},
-    }

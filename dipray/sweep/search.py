@@ -93,24 +93,24 @@ class Planned:
 class ListSearch(Searcher):
     """Runs a list of trials in its order, but for those that are known.
 
-    drawn: all their ids. given: those that Tune was given.
+    drawn: all their ids. waiting: those still to be run. given: those that Tune was given.
     """
 
     def __init__(self, planned: Iterable[Planned], known: Collection[str] = ()) -> None:
         super().__init__()
         planned = list(planned)
         self.drawn = [each.trial for each in planned]
-        self._waiting = [each for each in planned if each.trial not in known]
+        self.waiting = [each for each in planned if each.trial not in known]
         self.given: dict[str, Planned] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
         """The next trial's configuration."""
-        if not self._waiting:
+        if not self.waiting:
             return Searcher.FINISHED
-        planned = self._waiting.pop(0)
+        planned = self.waiting.pop(0)
         self.given[planned.trial] = planned
         return planned.tune_config()
 

@@ -1,5 +1,6 @@
 """Spaces: what a sweep searches, a grid or an Optuna define-by-run function; drawing from them."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -77,3 +78,20 @@ def draw(space: Space, count: int, *, seed: int) -> list[Point]:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     define = as_define_by_run(space)
     return [define(study.ask()) for _ in range(count)]
+
+
+def plain_space(space: Space) -> Any:
+    """A grid as it is, ranges and functions by what they call themselves."""
+    if callable(space):
+        return getattr(space, "__qualname__", repr(space))
+    return json.loads(json.dumps(dict(space), default=_range))
+
+
+def _range(domain: Domain) -> dict[str, Any]:
+    """A range of Tune as plain data."""
+    known = {name: getattr(domain, name, None) for name in ("lower", "upper", "categories")}
+    return {
+        "range": type(domain).__name__,
+        "sampler": type(domain.get_sampler()).__name__,
+        **{name: value for name, value in known.items() if value is not None},
+    }

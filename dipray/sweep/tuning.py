@@ -4,7 +4,6 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,60 +11,42 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-from dipray.config import FitConfig
 from dipray.errors import DiprayError, FolderError
-from dipray.folder import TRIALS, TUNE
-from dipray.problem import Problem
+from dipray.folder import TUNE
 from dipray.recorder import one_line
-from dipray.store import Store
 from dipray.sweep.cluster import alive_nodes, may_have_other_disks, share_out
+from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
 from dipray.sweep.schedulers import PerPicture, make_scheduler
-from dipray.sweep.search import ListSearch, OptunaPerPicture, Picture, Planned
+from dipray.sweep.search import Planned
 from dipray.sweep.trainable import FitTrainable, TrialSettings
-from dipray.sweep_config import SweepConfig
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be run: `base` and `config` are settled, `search` gives what is not finished."""
-
-    problems: Sequence[Problem]
-    pictures: Sequence[Picture]
-    search: ListSearch | OptunaPerPicture
-    base: FitConfig
-    config: SweepConfig
-    store: Store
-    call: str  # tells this call's folder from others
-
-    @property
-    def trials(self) -> Store:
-        """The folder of the trials' folders."""
-        return self.store.child(TRIALS)
-
 
 Ended = tuple[Planned, Exception | None]
 
 
-def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, list[Ended]]:
+def run_trials(
+    plan: Plan, call: str, callbacks: Sequence[tune.Callback]
+) -> tuple[float, list[Ended]]:
     """Run the plan on the Ray that is up: seconds, and each trial begun, with its error.
 
+    call: tells this call's folder from others.
     Raises ConfigError where the cluster cannot hold a trial, and FolderError where the sweep broke
     off, e.g. at a full disk.
     """
-    config, search = plan.config, plan.search
+    request, search = plan.request, plan.search
+    config, store = request.config, request.store
     nodes = [node["Resources"] for node in alive_nodes()]
-    share = share_out(config, plan.base.device, nodes)
-    scheduler = _scheduler(plan)
-    relays = plan.store.is_local and may_have_other_disks(config.address)
+    share = share_out(config, request.base.device, nodes)
+    scheduler = _scheduler(request)
+    relays = store.is_local and may_have_other_disks(config.address)
     started = time.perf_counter()
     settings = TrialSettings(
-        problems={problem.name: ray.put(problem) for problem in plan.problems},
-        base=plan.base,
-        sweep=plan.store,
-        call=plan.call,
-        desk=open_desk(plan.store) if relays else None,
+        problems={problem.name: ray.put(problem) for problem in request.problems},
+        base=request.base,
+        sweep=store,
+        call=call,
+        desk=open_desk(store) if relays else None,
         report_every=config.report_every,
         threads=max(1, math.floor(share.cpus)),
         gpu_share=share.gpus,
@@ -89,7 +70,7 @@ def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, l
         ),
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
-            storage_path=str(plan.store.child(TUNE)),
+            storage_path=str(store.child(TUNE)),
             callbacks=list(callbacks),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
@@ -101,9 +82,9 @@ def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, l
     except DiprayError:
         raise
     except Exception as error:  # Tune at a full disk: OSError, TuneError, UnpicklingError...
-        reason = "the disk is full" if plan.store.is_full else one_line(error)
+        reason = "the disk is full" if store.is_full else one_line(error)
         raise FolderError(
-            f"{plan.store}: the sweep broke off ({reason}); what is finished is kept, and the same "
+            f"{store}: the sweep broke off ({reason}); what is finished is kept, and the same "
             "command goes on"
         ) from error
     seconds = time.perf_counter() - started
@@ -113,15 +94,15 @@ def run_trials(plan: Plan, callbacks: Sequence[tune.Callback]) -> tuple[float, l
     return seconds, [(search.given[Path(each.path).name], each.error) for each in ended]
 
 
-def _scheduler(plan: Plan) -> PerPicture:
+def _scheduler(request: Request) -> PerPicture:
     """The scheduler, knowing what earlier calls have seen."""
-    config = plan.config
-    scheduler = make_scheduler(config, plan.trials)
+    config = request.config
+    scheduler = make_scheduler(config, request.trials)
     if config.scheduler == "none":
         return scheduler
-    compared = masks(plan.pictures, plan.base, config.metric)
+    compared = masks(request.pictures, request.base, config.metric)
     for known in recall(
-        plan.trials, compared, metric=config.metric, report_every=config.report_every
+        request.trials, compared, metric=config.metric, report_every=config.report_every
     ):
         scheduler.recall(known)
     return scheduler

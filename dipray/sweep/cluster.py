@@ -7,12 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 import ray
+from ray._private import ray_constants
 
 from dipray.errors import ConfigError
 from dipray.sweep_config import SweepConfig
@@ -20,10 +21,15 @@ from dipray.sweep_config import SweepConfig
 
 @contextmanager
 def running_ray(address: str | None) -> Iterator[None]:
-    """The Ray that runs already, or the one at `address`, or a local one for the time."""
-    if address is not None and address.startswith("ray://"):
+    """The Ray that runs already, or the one at `address`, or a local one for the time.
+
+    A local one listens on 127.0.0.1 only. Who wants a Ray that others can reach starts it
+    (`ray start`, and what experiments/clusters has) and gives its address, here or in RAY_ADDRESS.
+    """
+    asked = address or os.environ.get("RAY_ADDRESS")
+    if asked is not None and asked.startswith("ray://"):
         raise ConfigError(
-            f"address={address!r}: Ray Client cannot drive a sweep; run it on the cluster with "
+            f"address={asked!r}: Ray Client cannot drive a sweep; run it on the cluster with "
             "address auto, or through ray job submit",
             field="address",
         )
@@ -32,18 +38,22 @@ def running_ray(address: str | None) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)  # which Ray replaces
-    host, _, port = (address or "").rpartition(":")
     try:
-        if host and port.isdigit():
-            # Ray itself would try for minutes, and fill the screen
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        if address is None:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        if not asked:
+            with _on_loopback():
+                ray.init(
+                    "local",
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            with _on_loopback() if _only_on_loopback(asked) else nullcontext():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:  # ConnectionError among them
         raise ConfigError(
-            f"address={address!r}: no Ray cluster answers ({error}); drop it to start a local one",
+            f"address={asked!r}: no Ray cluster answers ({error}); drop it to start a local one, "
+            "or set RAY_AUTH_MODE=token if it wants a token",
             field="address",
         ) from None
     try:
@@ -53,6 +63,40 @@ def running_ray(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _only_on_loopback(address: str) -> bool:
+    """Whether the Ray at host:port is reached from this machine alone; OSError if none is there.
+
+    Ray itself would try for minutes, and fill the screen.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return False
+    host = host.strip("[]")
+    socket.create_connection((host, int(port)), timeout=10).close()
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        return False
+    try:  # what Ray makes of such a host
+        socket.create_connection((ray.util.get_node_ip_address(), int(port)), timeout=10).close()
+    except OSError:
+        return True
+    return False
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """A Ray that starts in here is one for this machine alone, as on macOS and Windows.
+
+    Ray replaces `_node_ip_address="127.0.0.1"` by an address that others reach, and reads the
+    variable that turns this off, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, only when it is imported.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dipray.errors import FolderError
 class FullDisk:
     """A tmpfs at a folder while the context lasts; raises FolderError where one may not mount."""
 
-    def __init__(self, folder: Path, *, kib: int = 5000) -> None:
+    def __init__(self, folder: Path, *, kib: int) -> None:
         self.folder = folder
         self.kib = kib
 

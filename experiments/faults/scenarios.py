@@ -149,11 +149,11 @@ def _replace(_: bytes) -> bytes:
     return b"cos\nsystem\n(S'false'\ntR."  # a pickle that would run a command
 
 
-def disk_full(bench: Bench) -> Result:
-    """The results' disk fills up; then there is room again."""
+def disk_full(bench: Bench, *, kib: int = 5000) -> Result:
+    """The results' disk fills up; then there is room again. kib: its size at first."""
     kind = "disk full"
     store, log = bench.place(kind)
-    with FullDisk(store) as disk:
+    with FullDisk(store, kib=kib) as disk:
         run = Run.start(bench.work.command(store / "sweep", "--max-failures", "0"), store, log)
         code = run.await_end()
         disk.enlarge()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from dipray.errors import ConfigError
+from dipray.errors import ConfigError, SizeError
 
 Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
 
@@ -17,6 +17,7 @@ HOLDOUT = 0.03  # the default share of the pixels that are held out,
 HELD_PIXELS = 1000  # or so many, since fewer say too little of noisy pictures,
 MOST_HELD = 0.1  # but not more than this share
 MIN_SIZE = 16  # pixels; the smallest side of a picture that a fit takes
+MAX_PIXELS = 100_000_000  # of a picture that is read; a larger one may be a decompression bomb
 
 
 def _tuple_from_list(value: object) -> object:
@@ -28,7 +29,7 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -272,17 +273,19 @@ class FitConfig(StrictModel):
             depth, side = depth + 1, -(-side // 2)
         return depth
 
-    def check_size(self, height: int, width: int) -> None:
-        """Raises ConfigError if a picture of this size in pixels is too small for the network."""
+    def check_size(self, height: int, width: int, *, picture: str = "") -> None:
+        """Raises SizeError if a picture of this size in pixels is too small for the network.
+
+        picture: its file or name, for the message.
+        """
+        size = f"picture of {height}x{width} pixels" + (f" ({picture})" if picture else "")
         if min(height, width) < MIN_SIZE:
-            raise ConfigError(
-                f"picture of {height}x{width} pixels: the smaller side must be at least {MIN_SIZE}"
-            )
+            raise SizeError(f"{size}: the smaller side must be at least {MIN_SIZE}")
         deepest = self.max_depth(height, width)
         if self.depth > deepest:
-            raise ConfigError(
-                f"depth={self.depth}: too deep for a picture of {height}x{width} pixels with net "
-                f"{self.net}; write at most {deepest}",
+            raise SizeError(
+                f"depth={self.depth}: too deep for a {size} with net {self.net}; write at most "
+                f"{deepest}",
                 field="depth",
             )
 

@@ -16,11 +16,15 @@ class ConfigError(DiprayError):
         self.field = field
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (str(self), self.field))
+        return (_rebuild, (type(self), str(self), self.field))
 
 
-def _rebuild(message: str, field: str) -> ConfigError:
-    return ConfigError(message, field=field)
+def _rebuild(kind: type[ConfigError], message: str, field: str) -> ConfigError:
+    return kind(message, field=field)
+
+
+class SizeError(ConfigError):
+    """A picture is too small for the network, or the network too deep for it."""
 
 
 class ImageError(DiprayError):

@@ -3,11 +3,14 @@
 A picture is a float32 tensor (1, C, H, W) in [0, 1], C = 1 (gray) or 3 (RGB).
 """
 
-import io
+import contextlib
+import logging
+import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -17,9 +20,18 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from dipray import codec
+from dipray.config import MAX_PIXELS
 from dipray.errors import ImageError
+from dipray.regular_file import check_regular
 
-MAX_PIXELS = 100_000_000  # above this a file is refused as a decompression bomb
+# those that hold pixels: Pillow would also run Ghostscript for what begins like PostScript
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "JPEG2000", "GIF", "BMP", "PPM", "TGA")
+_BYTES_A_PIXEL = 8  # of 16-bit RGBA without compression
+_BYTES_BESIDE = 64 * 2**20  # for profiles, previews and text
+_PILLOW = threading.RLock()  # its limit of pixels and Python's warnings belong to all threads
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what is wrong is said in our error
+
 _UPRIGHT: dict[int, tuple[int, bool]] = {
     # EXIF orientation -> quarter turns to the left, and whether to mirror left to right after
     2: (0, True),
@@ -44,48 +56,85 @@ class Picture:
     bits: Literal[8, 16] = 8
 
 
-def read_picture(path: str | Path) -> Picture:
+def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read gray, RGB, RGBA, palette or CMYK pictures of 8 or 16 bit, turned upright by EXIF.
 
-    Raises ImageError, with the path, for whatever is not a whole still picture.
+    Raises ImageError, with the path, for whatever is not a whole still picture, and for one of
+    more than `max_pixels`, which it does not decode.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        size = check_regular(path)
+        stream = path.open("rb")
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
-        raise ImageError(f"{path}: the file is empty")
+    with stream:
+        try:
+            return _read(stream, size, max_pixels)
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}") from None
+
+
+def _read(stream: BinaryIO, size: int, max_pixels: int) -> Picture:
+    """Raises ImageError without the path."""
+    if not size:
+        raise ImageError("the file is empty")
+    most = _BYTES_A_PIXEL * max_pixels + _BYTES_BESIDE
+    if size > most:
+        raise ImageError(
+            f"{size:,} bytes; a picture of at most {max_pixels:,} pixels, which are read, has at "
+            f"most {most:,}"
+        )
     try:
-        with warnings.catch_warnings():
-            # MAX_PIXELS decides
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return _decode(data)
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
+        with _limited_to(max_pixels):
+            return _decode(stream, max_pixels)
+    except ImageError:
+        raise
     except Image.DecompressionBombError:
-        raise ImageError(f"{path}: too large; at most {MAX_PIXELS:,} pixels are read") from None
+        raise ImageError(
+            f"too large; at most {max_pixels:,} pixels are read; {_HOW_TO_READ}"
+        ) from None
+    except MemoryError:
+        raise ImageError("there is not enough memory to read it") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: not a picture that can be read (PNG, JPEG, TIFF...)") from None
+        raise ImageError("not a picture that can be read (PNG, JPEG, TIFF...)") from None
     except Exception as error:  # decoders raise SyntaxError, struct.error, zlib.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path}: broken picture ({reason})") from None
+        raise ImageError(f"broken picture ({reason})") from None
 
 
-def _decode(data: bytes) -> Picture:
-    with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > MAX_PIXELS:
+_HOW_TO_READ = "if you trust it, write a larger --max-pixels (max_pixels in Python)"
+
+
+@contextlib.contextmanager
+def _limited_to(max_pixels: int) -> Iterator[None]:
+    """Pillow with this limit, which some decoders ask for ahead of us, and without warnings."""
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = own
+
+
+def _decode(stream: BinaryIO, max_pixels: int) -> Picture:
+    Image.init()
+    known = [name for name in _FORMATS if name in Image.OPEN]  # AVIF depends on the build
+    with Image.open(stream, formats=known) as image:
+        if image.width * image.height > max_pixels:
             raise ImageError(
-                f"{image.width}x{image.height} pixels; at most {MAX_PIXELS:,} pixels are read"
+                f"{image.width}x{image.height} pixels; at most {max_pixels:,} pixels are read; "
+                f"{_HOW_TO_READ}"
             )
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise ImageError(f"holds {frames} frames; give one still picture")
-        deep_png = codec.is_deep_png(data)
         deep_tiff = isinstance(image, TiffImageFile) and max(image.tag_v2.get(258, (8,))) > 8
         if deep_tiff and len(image.getbands()) > 1:  # Pillow would cut it to 8 bit
             raise ImageError("TIFF of 16-bit colour; save it as a 16-bit PNG")
-        values = _values_of_deep_png(image, data) if deep_png else _values(image)
+        is_deep_png = codec.is_deep_png(_from_start(stream, codec.HEADER_BYTES))
+        values = _values_of_deep_png(image, stream) if is_deep_png else _values(image)
     bits: Literal[8, 16] = 16 if values.dtype == np.uint16 else 8
     scaled = np.ascontiguousarray(values, np.float32) / (65535 if bits == 16 else 255)
     planes = torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
@@ -94,9 +143,18 @@ def _decode(data: bytes) -> Picture:
     return Picture(pixels, planes[:, -1:].contiguous() if has_alpha else None, bits)
 
 
-def _values_of_deep_png(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
+def _from_start(stream: BinaryIO, count: int = -1) -> bytes:
+    at = stream.tell()
+    stream.seek(0)
+    data = stream.read(count)
+    stream.seek(at)  # where Pillow goes on
+    return data
+
+
+def _values_of_deep_png(image: Image.Image, stream: BinaryIO) -> NDArray[np.uint16]:
     """Pillow reads 16-bit colour PNGs at 8 bit, so these go through pypng."""
-    values = codec.decode_deep_png(data)
+    pixels = image.width * image.height
+    values = codec.decode_deep_png(_from_start(stream), most_pixels=pixels)
     turns, mirrored = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
     turned = np.rot90(values, turns)
     return turned[:, ::-1] if mirrored else turned
@@ -121,12 +179,12 @@ def _values(image: Image.Image) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return values[..., None] if values.ndim == 2 else values
 
 
-def read_mask(path: str | Path) -> Tensor:
+def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read a binary mask as (1, 1, H, W) with 1 where the picture is known (white) and 0 else.
 
     Raises ImageError if it holds more than two values, or anything but black and white.
     """
-    picture = read_picture(path)
+    picture = read_picture(path, max_pixels=max_pixels)
     planes = picture.pixels
     if not bool((planes == planes[:, :1]).all()):
         raise ImageError(f"{path}: the mask is coloured; write white for known, black for missing")

@@ -84,7 +84,7 @@ class Fit:
 
     def __init__(self, problem: Problem, config: FitConfig) -> None:
         channels, height, width = problem.picture_shape
-        config.check_size(height, width)
+        config.check_size(height, width, picture=problem.source)
         has_reference = problem.reference is not None
         config = config.settled(has_reference=has_reference, known=known_pixels(problem))
         self.config = config

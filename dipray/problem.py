@@ -122,6 +122,11 @@ class Problem:
         return self.shape
 
     @property
+    def source(self) -> str:
+        """The file that it was made of, or its name where there is none."""
+        return str(self.origin.get("image") or self.origin.get("clean") or self.name)
+
+    @property
     def hole(self) -> Tensor | None:
         """(1, C, H, W), True where nothing was measured; None if that names no pixels."""
         if self.weight is None or tuple(self.y.shape[1:]) != self.picture_shape:

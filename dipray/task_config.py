@@ -1,12 +1,12 @@
 """TaskConfig: which files make a problem, and how."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from dipray.config import Kernel, StrictModel
+from dipray.config import MAX_PIXELS, Kernel, StrictModel
 from dipray.errors import ConfigError
 
 
@@ -20,6 +20,9 @@ def _paths(value: object) -> object:
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
 FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_paths)]
+Limit = Annotated[
+    int, Field(ge=1, description="larger pictures are refused, since they may be bombs")
+]
 
 
 class _Picture(StrictModel):
@@ -28,6 +31,7 @@ class _Picture(StrictModel):
     clean: FilePath | None = Field(
         None, description="instead of image: a clean picture that is damaged here and scored"
     )
+    max_pixels: Limit = MAX_PIXELS
 
 
 class _Pictures(StrictModel):
@@ -36,6 +40,7 @@ class _Pictures(StrictModel):
     clean: FilePaths = Field(
         (), description="instead of image: clean pictures that are damaged here and scored"
     )
+    max_pixels: Limit = MAX_PIXELS
 
 
 class Damage(StrictModel):
@@ -116,6 +121,10 @@ class TaskConfig(Damage, _Picture):  # Damage first puts its flags last
         path = self.image or self.clean
         assert path is not None
         return path
+
+    def origin(self) -> dict[str, Any]:
+        """How the problem is made, as plain data; the limit of the reader has no part in it."""
+        return self.model_dump(mode="json", exclude={"max_pixels"})
 
 
 class PicturesConfig(Damage, _Pictures):

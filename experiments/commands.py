@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from dipray.config import FitConfig, Kernel
+from dipray.config import MAX_PIXELS, FitConfig, Kernel
 from dipray.sweep_config import Resources, SweepConfig
 from dipray.task_config import PicturesConfig, TaskConfig
 
@@ -141,6 +141,8 @@ class RestoreCommand:
     """superres: antialiasing filter of the model"""
     mask: Path | None = None
     """inpaint: a picture, white where known and black where missing"""
+    max_pixels: int = MAX_PIXELS
+    """larger pictures are refused, since they may be bombs"""
     num_samples: int | None = None
     """configurations to try, drawn at random; None: a handful chosen beforehand"""
     iterations: int = 3000

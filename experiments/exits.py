@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from dipray.errors import ConfigError, DiprayError
+from dipray.errors import ConfigError, DiprayError, SizeError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -24,7 +24,8 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
         if debug:
             traceback.print_exc()
         print(f"{name}: {error}", file=sys.stderr)
-        return USAGE if isinstance(error, ConfigError) else FAILED
+        is_usage = isinstance(error, ConfigError) and not isinstance(error, SizeError)
+        return USAGE if is_usage else FAILED
     except BrokenPipeError:
         # whoever read our output has closed it; Python must not try to flush it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

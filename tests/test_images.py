@@ -1,3 +1,4 @@
+import functools
 import struct
 import zlib
 from io import BytesIO
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from dipray import images
 from dipray.errors import ImageError
 from dipray.images import encode_png, read_mask, read_picture
 
@@ -269,16 +269,18 @@ def test_what_cannot_be_read(tmp_path, kind):
     assert part in refusal(path)
 
 
-def test_only_the_limit_decides_what_is_too_large(tmp_path, monkeypatch):
+def test_only_the_limit_decides_what_is_too_large(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(KINDS["rgb"][0])
-    monkeypatch.setattr(images, "MAX_PIXELS", HEIGHT * WIDTH)
-    assert read_picture(path).pixels.shape == (1, 3, HEIGHT, WIDTH)
-    monkeypatch.setattr(images, "MAX_PIXELS", HEIGHT * WIDTH - 1)
-    assert f"{WIDTH}x{HEIGHT}" in refusal(path)
+    picture = read_picture(path, max_pixels=HEIGHT * WIDTH)
+    assert picture.pixels.shape == (1, 3, HEIGHT, WIDTH)
+    one_less = functools.partial(read_picture, max_pixels=HEIGHT * WIDTH - 1)
+    assert f"{WIDTH}x{HEIGHT}" in refusal(path, one_less)
+    assert "write a larger --max-pixels" in refusal(path, one_less)
     path.write_bytes(header_only(9_500, 10_000))
-    monkeypatch.setattr(images, "MAX_PIXELS", 100_000_000)
     assert "truncated" in refusal(path)
+    path.write_bytes(header_only(14_000, 14_000))  # which Pillow itself would refuse
+    assert "truncated" in refusal(path, functools.partial(read_picture, max_pixels=14_000**2))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P"])
@@ -313,9 +315,7 @@ def scratch(tmp_path_factory):
 def reads_or_refuses(path, data: bytes) -> None:
     path.write_bytes(data)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(images, "MAX_PIXELS", 10_000)
-            picture = read_picture(path)
+        picture = read_picture(path, max_pixels=10_000)
     except ImageError as error:
         assert str(error).startswith(f"{path}: ")
         assert "\n" not in str(error)

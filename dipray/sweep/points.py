@@ -75,7 +75,7 @@ def refusal(error: ConfigError, space: object, base: FitConfig, point: Point) ->
             'write fields that belong together as alternatives, such as "optimizer": '
             '[{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9}]'
         )
-    return ConfigError("; ".join(said), field=error.field)
+    return type(error)("; ".join(said), field=error.field)
 
 
 def _contradicts_itself(base: FitConfig, point: Point) -> bool:

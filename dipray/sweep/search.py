@@ -32,6 +32,7 @@ class Picture:
     has_reference: bool
     known: int  # measured pixels
     same_holdout: bool  # whether its fits are compared by what they hold out
+    source: str = ""  # the file, for messages
 
     @classmethod
     def of(cls, problem: Problem, *, same_holdout: bool = False) -> "Picture":
@@ -45,6 +46,7 @@ class Picture:
             problem.reference is not None,
             known_pixels(problem),
             same_holdout,
+            problem.source,
         )
 
     def owns(self, trial: str) -> bool:
@@ -60,7 +62,7 @@ class Picture:
     def plan(self, base: FitConfig, point: Point) -> "Planned":
         """The trial of a point on this picture; raises ConfigError if it cannot be fitted."""
         config = base.replace(**point)  # which refuses what is no field
-        config.check_size(self.height, self.width)
+        config.check_size(self.height, self.width, picture=self.source)
         varied = next((name for name in ("holdout", "holdout_seed") if name in point), None)
         if varied is not None and self.same_holdout:
             raise ConfigError(
@@ -214,7 +216,9 @@ class OptunaPerPicture(Searcher):
                 self._draws.add(planned.trial, asked)
                 self._left[picture] -= 1
         if len(complaints) == _DRAWS:
-            raise ConfigError(f"{_DRAWS} draws gave no configuration that fits: {complaints[-1]}")
+            last = complaints[-1]
+            said = f"{_DRAWS} draws gave no configuration that fits: {last}"
+            raise type(last)(said, field=last.field)
         self._left[picture] = 0
         return None
 

@@ -11,11 +11,11 @@ from dipray.tasks.truth import add_noise, read_truth
 
 def denoise(task: TaskConfig, name: str) -> Problem:
     """A noisy file as it is, or a clean file with noise added; raises ImageError."""
-    picture = read_picture(task.source)
+    picture = read_picture(task.source, max_pixels=task.max_pixels)
     channels, height, width = picture.pixels.shape[1:]
     if task.clean is None:
         y = picture.pixels
-        truth = read_truth(task.gt, channels=channels, height=height, width=width)
+        truth = read_truth(task, (channels, height, width))
     else:
         assert task.noise_sigma is not None
         y = add_noise(picture.pixels, noise_sigma=task.noise_sigma, seed=task.noise_seed)
@@ -28,5 +28,5 @@ def denoise(task: TaskConfig, name: str) -> Problem:
         alpha=picture.alpha,
         bits=picture.bits,
         name=name,
-        origin=task.to_dict(),
+        origin=task.origin(),
     )

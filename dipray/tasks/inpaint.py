@@ -25,10 +25,10 @@ def random_mask(height: int, width: int, *, share: float, seed: int) -> Tensor:
 
 def inpaint(task: TaskConfig, name: str) -> Problem:
     """A picture and what is known of it; raises ImageError if mask and picture disagree."""
-    picture = read_picture(task.source)
+    picture = read_picture(task.source, max_pixels=task.max_pixels)
     channels, height, width = picture.pixels.shape[1:]
     if task.mask is not None:
-        mask = read_mask(task.mask)
+        mask = read_mask(task.mask, max_pixels=task.max_pixels)
         if mask.shape[2:] != picture.pixels.shape[2:]:
             raise ImageError(
                 f"{task.mask}: the mask is {mask.shape[2]}x{mask.shape[3]}, but {task.source} is "
@@ -43,7 +43,7 @@ def inpaint(task: TaskConfig, name: str) -> Problem:
     y = picture.pixels
     truth: Tensor | None = picture.pixels
     if task.clean is None:
-        truth = read_truth(task.gt, channels=channels, height=height, width=width)
+        truth = read_truth(task, (channels, height, width))
     elif task.noise_sigma:
         y = add_noise(y, noise_sigma=task.noise_sigma, seed=task.noise_seed)
     return Problem(
@@ -53,5 +53,5 @@ def inpaint(task: TaskConfig, name: str) -> Problem:
         alpha=picture.alpha,
         bits=picture.bits,
         name=name,
-        origin=task.to_dict(),
+        origin=task.origin(),
     )

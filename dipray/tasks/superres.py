@@ -5,6 +5,7 @@ import copy
 import torch
 from torch.nn import functional as F
 
+from dipray.errors import ImageError
 from dipray.images import read_picture
 from dipray.operators import Downsample
 from dipray.problem import Problem
@@ -18,14 +19,19 @@ def superres(task: TaskConfig, name: str) -> Problem:
     Raises ImageError.
     """
     assert task.scale is not None
-    picture = read_picture(task.source)
+    picture = read_picture(task.source, max_pixels=task.max_pixels)
     channels, height, width = picture.pixels.shape[1:]
     alpha = picture.alpha
     if task.clean is None:
         y = picture.pixels
         height, width = height * task.scale, width * task.scale
+        if height * width > task.max_pixels:
+            raise ImageError(
+                f"{task.source}: enlarged to {width}x{height} pixels, above the limit of "
+                f"{task.max_pixels:,}; write a smaller --scale or a larger --max-pixels"
+            )
         operator = Downsample(height, width, task.scale, task.kernel)
-        truth = read_truth(task.gt, channels=channels, height=height, width=width)
+        truth = read_truth(task, (channels, height, width))
         if alpha is not None:
             alpha = F.interpolate(alpha, size=(height, width), mode="bilinear").clamp(0, 1)
     else:
@@ -45,5 +51,5 @@ def superres(task: TaskConfig, name: str) -> Problem:
         luma=True,
         trim=min(task.scale, (min(height, width) - 1) // 2),
         name=name,
-        origin=task.to_dict(),
+        origin=task.origin(),
     )

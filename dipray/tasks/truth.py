@@ -1,24 +1,23 @@
 """What the three tasks share: reading the truth, and damaging it with noise."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from dipray.errors import ImageError
 from dipray.images import read_picture
+from dipray.task_config import TaskConfig
 
 
-def read_truth(path: Path | None, *, channels: int, height: int, width: int) -> Tensor | None:
-    """The true picture (1, C, H, W), or None for no path; raises ImageError if sizes differ."""
-    if path is None:
+def read_truth(task: TaskConfig, shape: tuple[int, int, int]) -> Tensor | None:
+    """The true picture (1, C, H, W), None where `task.gt` is; ImageError unless of that shape."""
+    if task.gt is None:
         return None
-    pixels = read_picture(path).pixels
-    if tuple(pixels.shape[1:]) != (channels, height, width):
+    pixels = read_picture(task.gt, max_pixels=task.max_pixels).pixels
+    if tuple(pixels.shape[1:]) != shape:
         raise ImageError(
-            f"{path}: the truth is {_words(pixels.shape[1:])}, but the restored picture will be "
-            f"{_words((channels, height, width))}"
+            f"{task.gt}: the truth is {_words(pixels.shape[1:])}, but the restored picture will be "
+            f"{_words(shape)}"
         )
     return pixels
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dipray.config import FitConfig
 from dipray.noise import estimate_noise_std
 from dipray.problem import Problem
 from dipray.task_config import TaskConfig
@@ -55,8 +56,11 @@ def damaged(command: RestoreCommand) -> Damaged:
         scale=command.scale,
         kernel=command.kernel,
         mask=command.mask,
+        max_pixels=command.max_pixels,
     )
     problem = build_problem(task)
+    _, height, width = problem.picture_shape
+    FitConfig(depth=1).check_size(height, width, picture=problem.source)
     if command.task != "denoise":
         return Damaged(problem, command.sigma or 0.0, "given", False)
     found = command.sigma is None

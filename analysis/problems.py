@@ -97,7 +97,7 @@ def read_baselines(store: Store, problem: str) -> tuple[list[dict[str, Any]], li
                     "picture": entry.get("picture"),
                 }
             )
-        except (AttributeError, LookupError, TypeError, ValueError):
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
             complaints.append(f"{BASELINES}: an entry left out (no baseline: {str(entry)[:60]!r})")
     return rows, complaints
 

@@ -29,6 +29,7 @@ PICKS: dict[str, dict[str, str]] = {
     }
     for rule in RULES
 }
+_LARGEST = 2**63 - 1  # whole number that a column holds
 _PICK_COUNTS = {names[part] for names in PICKS.values() for part in ("iteration", "fired")}
 
 
@@ -159,6 +160,8 @@ def _number(name: str, value: object) -> float | int | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, int) and not isinstance(value, bool):
+        if not -_LARGEST <= value <= _LARGEST:
+            raise ValueError(f"{name} has {len(str(abs(value)))} digits")
         return value if is_count(name) else float(value)
     if isinstance(value, float) and not is_count(name):
         return value

@@ -5,6 +5,7 @@ A picture is a float32 tensor (1, C, H, W) in [0, 1], C = 1 (gray) or 3 (RGB).
 
 import contextlib
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -92,7 +93,8 @@ def _read(stream: BinaryIO, size: int, max_pixels: int) -> Picture:
         raise
     except Image.DecompressionBombError:
         raise ImageError(
-            f"too large; at most {max_pixels:,} pixels are read; {_HOW_TO_READ}"
+            f"more than {2 * max_pixels:,} pixels; at most {max_pixels:,} pixels are read; "
+            f"{_HOW_TO_READ}"
         ) from None
     except MemoryError:
         raise ImageError("there is not enough memory to read it") from None
@@ -116,6 +118,24 @@ def _limited_to(max_pixels: int) -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = own
+
+
+@contextlib.contextmanager
+def _libtiff_silent() -> Iterator[None]:
+    """Without the lines that libtiff writes past Python, beside our error."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _decode(stream: BinaryIO, max_pixels: int) -> Picture:
@@ -162,7 +182,8 @@ def _values_of_deep_png(image: Image.Image, stream: BinaryIO) -> NDArray[np.uint
 
 def _values(image: Image.Image) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """(H, W, 1 to 4) integers, the last plane alpha where there are 2 or 4."""
-    image.load()
+    with _libtiff_silent() if image.format == "TIFF" else contextlib.nullcontext():
+        image.load()
     image = ImageOps.exif_transpose(image) or image
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)[..., None]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from dipray.errors import FolderError
+from dipray.regular_file import check_regular
 
 LEAST_FREE = 2**18  # bytes, below which a disk counts as full
 
@@ -27,9 +28,9 @@ class Store:
     def __init__(self, location: str | Path) -> None:
         self.location = str(location)
         self.is_local = "://" not in self.location
-        if self.is_local:
-            self.location = str(Path(self.location).expanduser().resolve())
         try:
+            if self.is_local:
+                self.location = str(Path(self.location).expanduser().resolve())
             self._files, self._root = pafs.FileSystem.from_uri(self.location)
         except Exception as error:
             raise FolderError(f"{self.location}: cannot be opened ({_reason(error)})") from None
@@ -63,6 +64,8 @@ class Store:
                     stream.write(data)
                 return
             Path(place).parent.mkdir(parents=True, exist_ok=True)
+            if Path(place).exists():
+                check_regular(place)  # or a device would be replaced by a file
             draft = f"{place}.{os.getpid()}.tmp"
             try:
                 Path(draft).write_bytes(data)
@@ -73,14 +76,18 @@ class Store:
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
         place = self._at(name)
-        with _explained(place, "read"), self._files.open_input_stream(place) as stream:
-            data: bytes = stream.read()
-            return data
+        with _explained(place, "read"):
+            self._check(place)
+            with self._files.open_input_stream(place) as stream:
+                data: bytes = stream.read()
+                return data
 
     def open(self, name: str) -> pa.NativeFile:
         """A file to read parts of; close it."""
-        with _explained(self._at(name), "read"):
-            return self._files.open_input_file(self._at(name))
+        place = self._at(name)
+        with _explained(place, "read"):
+            self._check(place)
+            return self._files.open_input_file(place)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write plain data as JSON; NaN and infinity raise ValueError, objects TypeError."""
@@ -89,10 +96,16 @@ class Store:
 
     def read_json(self, name: str) -> Any:
         """Plain data from a JSON file."""
+        data = self.read(name)
         try:
-            return json.loads(self.read(name))
+            value = json.loads(data)
+            if b"\\u" in data:  # half a character, which no table can hold, is a ValueError too
+                json.dumps(value, ensure_ascii=False).encode()
+            return value
         except ValueError as error:
             raise FolderError(f"{self._at(name)}: not whole JSON ({error})") from None
+        except RecursionError:
+            raise FolderError(f"{self._at(name)}: JSON that is nested too deeply") from None
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or folder of that name."""
@@ -103,7 +116,7 @@ class Store:
         place = self._at(folder) if folder else self._root
         selector = pafs.FileSelector(place, allow_not_found=True)
         with _explained(place, "listed"), contextlib.suppress(NotADirectoryError):
-            return sorted(info.base_name for info in self._files.get_file_info(selector))
+            return sorted(map(_name, self._files.get_file_info(selector)))
         return []
 
     def remove(self, name: str) -> None:
@@ -124,6 +137,11 @@ class Store:
         with _explained(self._at(name), "read"):
             return self._files.get_file_info(self._at(name)).type
 
+    def _check(self, place: str) -> None:
+        """Raises OSError for a pipe, which one would read for ever."""
+        if self.is_local:
+            check_regular(place)
+
     def _at(self, name: str) -> str:
         return posixpath.join(self._root, name)
 
@@ -141,6 +159,14 @@ def _explained(place: str, verb: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FolderError(f"{place}: cannot be {verb} ({_reason(error)})") from None
+
+
+def _name(info: pafs.FileInfo) -> str:
+    try:
+        name: str = info.base_name
+    except UnicodeDecodeError as error:  # nothing of ours, so to be shown and not to be read
+        name = error.object.decode("utf-8", "backslashreplace")
+    return name
 
 
 def _reason(error: Exception) -> str:

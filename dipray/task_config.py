@@ -1,5 +1,6 @@
 """TaskConfig: which files make a problem, and how."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,13 @@ def _path(value: object) -> object:
 
 def _paths(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _readable(value: object) -> object:
+    """A path that is no UTF-8 with its bytes spelt out, as a table can hold it."""
+    if not isinstance(value, str):
+        return value
+    return os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
@@ -124,7 +132,8 @@ class TaskConfig(Damage, _Picture):  # Damage first puts its flags last
 
     def origin(self) -> dict[str, Any]:
         """How the problem is made, as plain data; the limit of the reader has no part in it."""
-        return self.model_dump(mode="json", exclude={"max_pixels"})
+        made = self.model_dump(mode="json", exclude={"max_pixels"})
+        return {name: _readable(value) for name, value in made.items()}
 
 
 class PicturesConfig(Damage, _Pictures):

@@ -23,7 +23,7 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
     except DiprayError as error:
         if debug:
             traceback.print_exc()
-        print(f"{name}: {error}", file=sys.stderr)
+        _say(f"{name}: {error}")
         is_usage = isinstance(error, ConfigError) and not isinstance(error, SizeError)
         return USAGE if is_usage else FAILED
     except BrokenPipeError:
@@ -33,6 +33,10 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _say(line: str) -> None:
+    print(line.replace("\n", "\\n"), file=sys.stderr)  # a file's name may hold a line's end
 
 
 def _interrupt(*_: object) -> None:

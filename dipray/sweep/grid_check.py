@@ -56,9 +56,11 @@ def faults(grid: Grid, place: Place = ()) -> Iterator[Fault]:
     taken: dict[str, Place] = {}
     for name, value in grid.items():
         here = (*place, name)
-        found = list(_faults_of_entry(name, value, here))
-        yield from found
-        if found:
+        is_wrong = False
+        for fault in _faults_of_entry(name, value, here):
+            is_wrong = True
+            yield fault
+        if is_wrong:
             continue
         ours = list(settings(name, value, here))
         for field, where, _ in ours:

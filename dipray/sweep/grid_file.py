@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from dipray.errors import ConfigError
+from dipray.regular_file import check_regular
 from dipray.sweep.grid import GridFile, Place, short
 from dipray.sweep.grid_check import faults
+
+MOST_BYTES = 10_000_000  # of a file; 100,000 combinations, the most there are, need less
 
 
 def read_grid(path: str | Path) -> GridFile:
@@ -27,6 +30,9 @@ def read_grid(path: str | Path) -> GridFile:
 
 def _read(path: Path) -> str:
     try:
+        size = check_regular(path)
+        if size > MOST_BYTES:
+            raise ConfigError(f"{path}: {size:,} bytes; a grid has at most {MOST_BYTES:,}")
         return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
@@ -49,12 +55,13 @@ def _parse(path: str | Path, text: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        name = short(repr(twice), 60)
-        raise ConfigError(f"{name} is there twice in one object; write one of them", field=twice)
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            said = short(repr(name), 60)
+            raise ConfigError(f"{said} is there twice in one object; write one of them", field=name)
+        found[name] = value
+    return found
 
 
 def line_of(text: str, place: Place) -> int:

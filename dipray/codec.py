@@ -24,7 +24,7 @@ def is_deep_png(data: bytes) -> bool:
     return data.startswith(PNG_SIGNATURE) and data[_DEPTH_OFFSET : _DEPTH_OFFSET + 1] == b"\x10"
 
 
-class _Reader(png.Reader):  # type: ignore[misc]
+class _Reader(png.Reader):
     """pypng's reader, which itself would inflate whatever image data there is."""
 
     def __init__(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """How a program ends: exit codes, and one line for what the user can mend."""
 
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dipray.errors import ConfigError, DiprayError, SizeError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
@@ -19,7 +21,10 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return run()
+        code = run()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written must be known now
+        return code
     except DiprayError as error:
         if debug:
             traceback.print_exc()
@@ -27,12 +32,24 @@ def exit_code(name: str, run: Callable[[], int], *, debug: bool = False) -> int:
         is_usage = isinstance(error, ConfigError) and not isinstance(error, SizeError)
         return USAGE if is_usage else FAILED
     except BrokenPipeError:
-        # whoever read our output has closed it; Python must not try to flush it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has closed it
+        return FAILED
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        if debug:
+            traceback.print_exc()
+        _drop_output()
+        _say(f"{name}: {error.filename or 'output'}: cannot be written ({error.strerror})")
         return FAILED
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Keep Python from trying to flush it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str) -> None:

@@ -243,6 +243,7 @@ def test_a_picture_too_small_for_a_network_is_an_error_of_its_own(problem, tmp_p
         mode="max",
         num_samples=1,
         seed=0,
+        known={},
     )
     with pytest.raises(SizeError, match=r"50 draws .* pixels \(astronaut\)"):
         drawing.suggest("one")

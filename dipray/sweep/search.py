@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -32,7 +32,7 @@ class Picture:
     has_reference: bool
     known: int  # measured pixels
     same_holdout: bool  # whether its fits are compared by what they hold out
-    source: str = ""  # the file, for messages
+    source: str = field(default="", compare=False)  # its file, for messages
 
     @classmethod
     def of(cls, problem: Problem, *, same_holdout: bool = False) -> "Picture":

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from analysis.merge import MergedSweep
 from analysis.sweep import Sweep
 from analysis.trials import read_config, reason_of
 from dipray.errors import DiprayError, FolderError
@@ -10,14 +11,23 @@ from dipray.folder import CONFIG, SWEEP, TRIALS
 from dipray.store import Store
 
 
-def load_sweep(location: str | Path | Store) -> Sweep:
+def load_sweep(location: str | Path | Store, *more: str | Path | Store) -> Sweep:
     """The sweep in a folder, given by path, URI or Store; a single fit is a sweep of one trial.
 
     Quick: lists the folder, and leaves the rest to the properties of the Sweep, which read when
     they are asked and keep what they read. Load again to see what has happened since.
-    Raises FolderError if there is no sweep and no fit.
+    Several folders are merged into one Sweep, see `MergedSweep`; their trials are read at once.
+    Raises FolderError if there is no sweep and no fit, or if two folders have different pictures of
+    the same name.
     """
-    store = location if isinstance(location, Store) else Store(location)
+    stores = [each if isinstance(each, Store) else Store(each) for each in (location, *more)]
+    stores = list({str(store): store for store in stores}.values())  # twice is once
+    if len(stores) == 1:
+        return _load(stores[0])
+    return MergedSweep([_load(store) for store in stores])
+
+
+def _load(store: Store) -> Sweep:
     try:
         names, trials = store.names(), store.names(TRIALS)
     except OSError as error:

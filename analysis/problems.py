@@ -1,6 +1,7 @@
 """The problems of a sweep and what known methods make of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -27,29 +28,39 @@ BASELINE_DTYPES = {
 }
 
 
-def read_problems(
-    store: Store,
-) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """Of a sweep's folder: problem's name -> its row, the baselines' rows, and complaints."""
-    problems: dict[str, dict[str, Any]] = {}
-    methods: list[dict[str, Any]] = []
-    said: list[str] = []
+@dataclass
+class Problems:
+    """name -> row, the rows of baselines, name -> folders with pictures of it, and complaints."""
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    baselines: list[dict[str, Any]] = field(default_factory=list)
+    places: dict[str, list[Store]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+
+def read_problems(store: Store) -> Problems:
+    """The problems of a sweep's folder."""
+    found = Problems()
     try:
         folders = store.names(PROBLEMS)
-    except OSError as error:
-        return problems, methods, [f"{PROBLEMS}: left out ({reason_of(error)})"]
+    except (FolderError, OSError) as error:
+        found.said.append(f"{PROBLEMS}: left out ({reason_of(error)})")
+        return found
     for folder in folders:
         try:
             place = store.child(PROBLEMS, folder)
+            found.places[folder] = [place]  # of that name as far as is known
             problem = read_problem(place, folder)
         except (FolderError, OSError) as error:
-            said.append(f"{PROBLEMS}/{folder}/{PROBLEM}: left out ({reason_of(error, PROBLEM)})")
+            reason = reason_of(error, PROBLEM)
+            found.said.append(f"{PROBLEMS}/{folder}/{PROBLEM}: left out ({reason})")
             continue
-        problems[problem["name"]] = problem
-        rows, complaints = read_baselines(place, problem["name"])
-        methods += rows
-        said += [f"{PROBLEMS}/{folder}/{complaint}" for complaint in complaints]
-    return problems, methods, said
+        name = problem["name"]
+        found.rows[name], found.places[name] = problem, [place]
+        rows, complaints = read_baselines(place, name)
+        found.baselines += rows
+        found.said += [f"{PROBLEMS}/{folder}/{complaint}" for complaint in complaints]
+    return found
 
 
 def read_problem(store: Store, folder: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from analysis.names import known_names
 from analysis.problems import (
     BASELINE_DTYPES,
     PROBLEM_DTYPES,
+    Problems,
     read_problem,
     read_problems,
     row_table,
@@ -21,7 +22,7 @@ from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
 from dipray.codec import PNG_SIGNATURE
 from dipray.errors import FolderError
-from dipray.folder import PROBLEMS, PROVENANCE, TRIALS, read_snapshots, snapshot_file
+from dipray.folder import PROVENANCE, TRIALS, read_snapshots, snapshot_file
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
@@ -33,7 +34,7 @@ Answer = TypeVar("Answer")
 class Sweep:
     """A sweep as it lay in its folder when it was first asked; made by `load_sweep`.
 
-    store: the folder.
+    store: the folder; stores: all of them, where several were merged, `store` the first.
     asked: what sweep.json says was asked for, as plain data; empty if there is none.
     Every table is a copy, free to be changed. What cannot be read is in `left_out`, not raised.
     """
@@ -47,6 +48,7 @@ class Sweep:
         left_out: Iterable[str] = (),
     ) -> None:
         self.store = store
+        self.stores: tuple[Store, ...] = (store,)
         self.asked = dict(asked or {})
         self._folders = dict(folders)
         self._listing_complaints = list(left_out)
@@ -54,7 +56,20 @@ class Sweep:
         self._trace_complaints: dict[str, dict[str, None]] = {}
 
     def __repr__(self) -> str:
-        return f"Sweep({str(self.store)!r}, {len(self._folders)} trials)"
+        places = ", ".join(repr(str(store)) for store in self.stores)
+        return f"Sweep({places}, {len(self._folders)} trials)"
+
+    @property
+    def home(self) -> Store:
+        """The folder that tables, figures and the report go into; raises FolderError for several.
+
+        What came of several folders belongs into none of them.
+        """
+        if len(self.stores) > 1:
+            raise FolderError(
+                f"{', '.join(map(str, self.stores))}: several folders; say where to write"
+            )
+        return self.store
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -73,17 +88,17 @@ class Sweep:
         problem minus psnr_ema_at_val_peak, else NaN.
         Whole numbers that may be missing are Int64 with NA, others float64 with NaN.
         """
-        return self._trials_read[0].copy()
+        return self._trial_table.copy()
 
     @property
     def problems(self) -> pd.DataFrame:
         """A row a problem: name, task, shape (C, H, W), has_reference, and how it was made."""
-        return self._problems_read[0].copy()
+        return self._problem_tables[0].copy()
 
     @property
     def baselines(self) -> pd.DataFrame:
         """A row for each problem and known method: problem, method, psnr (dB), seconds, picture."""
-        return self._problems_read[1].copy()
+        return self._problem_tables[1].copy()
 
     @property
     def left_out(self) -> list[str]:
@@ -92,7 +107,7 @@ class Sweep:
         Reads every trace whose trial has not been read before, for its iterations.
         """
         self._read_traces([name for name in self._ids if name not in self._trace_complaints], [])
-        said = [*self._listing_complaints, *self._trials_read[1], *self._problems_read[2]]
+        said = [*self._listing_complaints, *self._rows[1], *self._problems.said]
         for complaints in self._trace_complaints.values():
             said += complaints
         return list(dict.fromkeys(said))
@@ -158,14 +173,26 @@ class Sweep:
         Raises UnknownNameError for an unknown problem, FolderError if there is no such picture.
         """
         known_names("problem", problem, self.problems["name"])
-        return _png(self.store.child(PROBLEMS, problem), name)
+        missing = FolderError(f"{self.store}: no picture {name!r} of {problem!r}")
+        for place in self._problems.places.get(problem, []):
+            try:
+                return _png(place, name)
+            except FolderError as error:
+                missing = error
+        raise missing
 
     @property
     def _ids(self) -> list[str]:
-        return list(self._trials_read[0].index)
+        return list(self._trial_table.index)
 
     @cached_property
-    def _trials_read(self) -> tuple[pd.DataFrame, list[str]]:
+    def _trial_table(self) -> pd.DataFrame:
+        return with_regret(trial_table(self._rows[0]))
+
+    @cached_property
+    def _rows(self) -> tuple[dict[str, Row], list[str]]:
+        """Trial -> row, and complaints."""
+
         def read(name: str) -> tuple[Row | None, list[str]]:
             row, complaints = read_trial(name, self._folders[name])
             return row, [self._place(name, complaint) for complaint in complaints]
@@ -173,20 +200,24 @@ class Sweep:
         answers = _in_threads(read, self._folders)
         rows = {name: row for name, (row, _) in answers.items() if row is not None}
         said = [complaint for _, complaints in answers.values() for complaint in complaints]
-        return with_regret(trial_table(rows)), said
+        return rows, said
 
     @cached_property
-    def _problems_read(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-        """Problems, baselines, complaints; problems known from trials alone come last."""
-        found, methods, complaints = read_problems(self.store)
-        for trial, problem in self._trials_read[0]["problem"].items():
-            if problem not in found:
+    def _problems(self) -> Problems:
+        """Problems that are known from trials alone come last."""
+        found = read_problems(self.store)
+        for trial, row in self._rows[0].items():
+            problem = row["problem"]
+            if problem not in found.rows:
                 with contextlib.suppress(FolderError, OSError):  # said with its trial
-                    found[problem] = read_problem(self._folders[str(trial)], problem)
+                    found.rows[problem] = read_problem(self._folders[trial], problem)
+        return found
+
+    @cached_property
+    def _problem_tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         return (
-            row_table(list(found.values()), PROBLEM_DTYPES),
-            row_table(methods, BASELINE_DTYPES),
-            complaints,
+            row_table(list(self._problems.rows.values()), PROBLEM_DTYPES),
+            row_table(self._problems.baselines, BASELINE_DTYPES),
         )
 
     def _read_traces(self, ids: list[str], columns: list[str]) -> pd.DataFrame:

@@ -11,14 +11,15 @@ from dipray.store import Store
 TRIALS = "trials"
 
 
-def write_tables(sweep: Sweep) -> None:
-    """Write `sweep.trials` to trials.csv and trials.parquet in its folder; raises FolderError.
+def write_tables(sweep: Sweep, *, store: Store | None = None) -> None:
+    """Write `sweep.trials` to trials.csv and trials.parquet in a folder; raises FolderError.
 
-    The trial id is the first column, betas are text such as 0.9/0.999.
+    store: the folder; None: the sweep's own, which a merged one does not have. The trial id is the
+    first column, betas are text such as 0.9/0.999.
     """
     trials = sweep.trials.reset_index()
     trials["betas"] = trials["betas"].map(setting_text).astype("str")
-    write_table(sweep.store, TRIALS, trials)
+    write_table(store or sweep.home, TRIALS, trials)
 
 
 def write_table(store: Store, name: str, frame: pd.DataFrame) -> None:

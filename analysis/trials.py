@@ -105,9 +105,10 @@ def read_trial(name: str, store: Store) -> tuple[Row | None, list[str]]:
         return None, [f"{CONFIG}: trial left out ({reason_of(error, CONFIG)})"]
     complaints = []
     try:
-        problem = str(store.read_json(PROBLEM)["name"])
+        described = store.read_json(PROBLEM)
+        problem, fingerprint = str(described["name"]), described.get("fingerprint")
     except (FolderError, OSError, LookupError, TypeError) as error:
-        problem = name.rpartition("-")[0] or name
+        problem, fingerprint = name.rpartition("-")[0] or name, None
         said = reason_of(error, PROBLEM)
         complaints.append(f"{PROBLEM}: left out, problem taken as {problem} ({said})")
     try:
@@ -122,6 +123,7 @@ def read_trial(name: str, store: Store) -> tuple[Row | None, list[str]]:
         complaints += more
     row = {
         "problem": problem,
+        "fingerprint": fingerprint,  # for merging; no column
         **{setting: getattr(config, setting) for setting in SETTINGS},
         "outcome": str(outcome["outcome"]),
         "stopped_by": _text(outcome.get("stopped_by")),

@@ -185,19 +185,28 @@ class AuditCommand:
 
 @dataclass
 class ReportCommand:
-    """Write one HTML page about a folder of results, which opens without a network."""
+    """Write one HTML page about a folder of results, which opens without a network.
+
+    Several folders of the same study are merged: a trial that lies in several of them counts once.
+
+    For example:
+      dipray report runs/mine
+      dipray report runs/monday runs/tuesday --output both.html
+    """
 
     run: Annotated[str, tyro.conf.Positional]
     """a sweep's or a fit's folder, or its URI"""
     output: str | None = None
-    """where the page goes; None: report.html in that folder"""
+    """where the page goes; None: report.html in that folder; needed with several"""
     metric: str | None = None
     """column to rank by; None: the one of the sweep"""
+    more: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """further folders"""
 
 
 @dataclass
 class ShowCommand:
-    """Print the leaderboard of a folder of results."""
+    """Print the leaderboard of a folder of results, or of several merged."""
 
     run: Annotated[str, tyro.conf.Positional]
     """a sweep's or a fit's folder, or its URI"""
@@ -207,6 +216,8 @@ class ShowCommand:
     """rows a picture"""
     effects: bool = False
     """also say which settings change the metric by more than the seeds do"""
+    more: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """further folders of the same study; a trial that lies in several of them counts once"""
 
 
 @dataclass

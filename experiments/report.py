@@ -1,4 +1,4 @@
-"""`dipray report`: one HTML file about a folder of results."""
+"""`dipray report`: one HTML file about a folder of results, or several."""
 
 from pathlib import Path
 
@@ -11,8 +11,12 @@ from experiments.commands import ReportCommand
 
 def run_report(command: ReportCommand) -> int:
     """Write the report into the run's folder, or to a local file, and say where it is."""
+    if command.more and command.output is None:
+        raise ConfigError(
+            "output: several folders are given; say which file the page goes to", field="output"
+        )
     place = None if command.output is None else _checked(command.output)
-    sweep = load_sweep(command.run)
+    sweep = load_sweep(command.run, *command.more)
     store, name = (sweep.store, REPORT) if place is None else (Store(place.parent), place.name)
     size = write_report(sweep, file=name, metric=command.metric, store=store)
     print(f"{store}/{name}  {size / 1e6:.1f} MB")

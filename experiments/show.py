@@ -12,7 +12,7 @@ from experiments.commands import ShowCommand
 
 def run_show(command: ShowCommand) -> int:
     """Print a leaderboard for each picture, and what could not be read."""
-    sweep = load_sweep(command.run)
+    sweep = load_sweep(command.run, *command.more)
     console = Console()
     show(sweep, console, metric=command.metric, top=command.top)
     if command.effects:

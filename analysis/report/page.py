@@ -23,13 +23,14 @@ def write_report(
 ) -> int:
     """Write the report into a folder, whole or not at all; its size in bytes.
 
-    store: the folder; None: the sweep's own. metric: what trials are ranked by; None: the sweep's
-    own, or loss_final without the truth.
+    store: the folder; None: the sweep's own, which a merged one does not have. metric: what trials
+    are ranked by; None: the sweep's own, or loss_final without the truth.
     Raises UnknownNameError for a metric that trials do not have, FolderError if it cannot be
     written.
     """
+    home = store or sweep.home
     data = report_html(sweep, metric=metric).encode()
-    (store or sweep.store).write(file, data)
+    home.write(file, data)
     return len(data)
 
 

@@ -9,8 +9,11 @@ PICTURE, RECORD = "restored.png", "restored.json"
 
 
 def restored_note(sweep: Sweep, problem: str) -> str | None:
-    """What to say under the restored picture of a problem; None if the run left none of it."""
-    if len(sweep.problems) != 1 or not sweep.store.exists(PICTURE):
+    """What to say under the restored picture of a problem; None if the run left none of it.
+
+    Nor has a merged sweep one, as it is not a run.
+    """
+    if len(sweep.stores) > 1 or len(sweep.problems) != 1 or not sweep.store.exists(PICTURE):
         return None
     record: Any = {}
     if sweep.store.exists(RECORD):

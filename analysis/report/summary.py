@@ -24,8 +24,11 @@ _ASKED = ("search", "num_samples", "scheduler", "metric", "started")
 
 
 def run_name(sweep: Sweep) -> str:
-    """The name of the run's folder."""
-    return Path(sweep.store.location.partition("?")[0]).name or str(sweep.store)
+    """The name of the run's folder, or of all of them."""
+    names = [Path(each.location.partition("?")[0]).name or str(each) for each in sweep.stores]
+    if len(set(names)) < len(names):  # runs of the same name in different places
+        names = [str(each) for each in sweep.stores]
+    return " + ".join(names)
 
 
 def summary(sweep: Sweep) -> dict[str, Any]:

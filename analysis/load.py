@@ -20,11 +20,12 @@ def load_sweep(location: str | Path | Store, *more: str | Path | Store) -> Sweep
     Raises FolderError if there is no sweep and no fit, or if two folders have different pictures of
     the same name.
     """
-    stores = [each if isinstance(each, Store) else Store(each) for each in (location, *more)]
-    stores = list({str(store): store for store in stores}.values())  # twice is once
-    if len(stores) == 1:
-        return _load(stores[0])
-    return MergedSweep([_load(store) for store in stores])
+    stores: dict[str, Store] = {}
+    for each in (location, *more):
+        store = each if isinstance(each, Store) else Store(each)
+        stores.setdefault(str(store), store)  # twice is once
+    sweeps = [_load(store) for store in stores.values()]
+    return sweeps[0] if len(sweeps) == 1 else MergedSweep(sweeps)
 
 
 def _load(store: Store) -> Sweep:

@@ -37,6 +37,8 @@ def gallery_data(sweep: Sweep, problem: str, *, metric: str = "psnr_ema_peak") -
     best = trials.iloc[0]
     panels = []
     for method in sweep.baselines.query("problem == @problem").to_dict("records"):
+        if not isinstance(method["picture"], str):
+            continue
         pixels = _pixels(sweep.problem_image(problem, method["picture"]))
         panels.append(Panel(_title(str(method["method"]), method["psnr"]), pixels))
     if not panels:

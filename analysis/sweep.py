@@ -138,7 +138,10 @@ class Sweep:
     def have_image(self, trials: Iterable[str], name: str) -> bool:
         """Whether every one of the trials has that picture; raises UnknownNameError."""
         ids = known_names("trial", trials, self._ids)
-        return all(self._folders[trial].exists(f"{name}.png") for trial in ids)
+        try:
+            return all(self._folders[trial].exists(f"{name}.png") for trial in ids)
+        except FolderError:
+            return False
 
     def snapshots(self, trial: str) -> list[int]:
         """The iterations of a trial whose output was kept, ascending; raises UnknownNameError."""

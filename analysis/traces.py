@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.trials import reason_of
+from dipray.errors import FolderError
 from dipray.folder import TRACE, read_trace
 from dipray.store import Store
 
@@ -18,7 +19,7 @@ def read_columns(store: Store, columns: Sequence[str]) -> tuple[pa.Table, list[s
     schema = pa.schema([(name, _type(name)) for name in columns])
     try:
         table, complaints = read_trace(store, columns)
-    except OSError as error:
+    except (FolderError, OSError) as error:
         return schema.empty_table(), [f"{TRACE}: left out ({reason_of(error)})"]
     return table.cast(schema), complaints
 

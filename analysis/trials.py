@@ -174,7 +174,7 @@ def _computed_numbers(store: Store) -> tuple[Row, list[str]]:
     summary = Summary()
     try:
         table, complaints = read_trace(store)
-    except OSError as error:
+    except (FolderError, OSError) as error:
         return summary.outcome_row(), [f"{TRACE}: left out ({reason_of(error)})"]
     summary.update(
         {name: table[name].cast("float64").to_numpy(zero_copy_only=False) for name in COLUMN_NAMES}

@@ -28,6 +28,7 @@ tune/<date>/        Tune's own experiment, one for each call; nothing here reads
 import hashlib
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +53,9 @@ BASELINES = "baselines.json"
 
 SNAPSHOTS = "snapshots"
 CHECKPOINTS = "checkpoint"
+_MOST_DIGITS = 18  # of an iteration, which is to fit into 64 bits
+
+MOST_BYTES = 200  # of a safe name, so that hash, ending and draft of a file still fit into 255
 
 INTERRUPTED = "INTERRUPTED"  # ended from outside, before its end
 FAILED = "FAILED"  # an exception in the fit
@@ -66,9 +70,16 @@ def trial_id(problem_name: str, fingerprint: str, config: FitConfig) -> str:
 
 
 def safe_name(name: str) -> str:
-    """`name` with all but letters, digits, dot, dash and underscore replaced; never empty."""
+    """`name` with all but letters, digits, dot, dash and underscore replaced; never empty.
+
+    At most MOST_BYTES in UTF-8: of a longer one the beginning, and a hash that tells it apart.
+    """
     kept = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in name)
-    return kept.lstrip(".") or "picture"
+    kept = kept.lstrip(".") or "picture"
+    if len(kept.encode()) <= MOST_BYTES:
+        return kept
+    end = hashlib.sha256(kept.encode()).hexdigest()[:16]
+    return f"{kept.encode()[: MOST_BYTES - 17].decode(errors='ignore')}-{end}"
 
 
 TRACE_SCHEMA = pa.schema(
@@ -167,8 +178,10 @@ def snapshot_file(iteration: int) -> str:
 
 def read_snapshots(store: Store) -> list[int]:
     """The iterations with such a file, ascending."""
-    stems = [name.removesuffix(".png") for name in store.names(SNAPSHOTS) if name.endswith(".png")]
-    return sorted(int(stem) for stem in stems if stem.isdecimal())
+    named = {f"{SNAPSHOTS}/{name}" for name in store.names(SNAPSHOTS)}
+    stems = [Path(name).stem for name in named]
+    iterations = {int(stem) for stem in stems if stem.isdecimal() and len(stem) <= _MOST_DIGITS}
+    return sorted(each for each in iterations if snapshot_file(each) in named)
 
 
 def problem_said(store: Store, name: str) -> str:

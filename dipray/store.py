@@ -22,7 +22,8 @@ class Store:
     """A folder known by a path or a URI such as s3://bucket/prefix.
 
     Files appear whole or not at all: a local one is written beside its place and renamed, and
-    object storage does the same by nature. Pickles as its location. Raises FolderError.
+    object storage does the same by nature. Neither a name nor a link leads out of the folder that
+    was opened. Pickles as its location. Raises FolderError.
     """
 
     def __init__(self, location: str | Path) -> None:
@@ -36,6 +37,7 @@ class Store:
             raise FolderError(f"{self.location}: cannot be opened ({_reason(error)})") from None
         if isinstance(self._files, pafs.LocalFileSystem):  # a file:// URI is a local path too
             self.location, self.is_local = self._root, True
+        self._bounds = os.path.realpath(self._root) if self.is_local else ""
 
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return (Store, (self.location,))
@@ -47,7 +49,7 @@ class Store:
         """The folder below this one; it need not exist. Names may not lead out of it."""
         checked_names(names, self.location)
         child = object.__new__(Store)  # one connection serves a whole sweep
-        child._files, child.is_local = self._files, self.is_local
+        child._files, child.is_local, child._bounds = self._files, self.is_local, self._bounds
         child._root = posixpath.join(self._root, *names)
         base, mark, options = self.location, "", ""
         if not self.is_local:  # s3://bucket/prefix?region=...
@@ -113,7 +115,7 @@ class Store:
 
     def names(self, folder: str = "") -> list[str]:
         """Sorted names of what lies in a folder of this one; none if it does not exist."""
-        place = self._at(folder) if folder else self._root
+        place = self._at(folder)
         selector = pafs.FileSelector(place, allow_not_found=True)
         with _explained(place, "listed"), contextlib.suppress(NotADirectoryError):
             return sorted(map(_name, self._files.get_file_info(selector)))
@@ -143,7 +145,14 @@ class Store:
             check_regular(place)
 
     def _at(self, name: str) -> str:
-        return posixpath.join(self._root, name)
+        place = posixpath.join(self._root, name) if name else self._root
+        leads_out = name.startswith("/") or ".." in name.split("/") or "\0" in name
+        if self.is_local and not leads_out:
+            inside = self._bounds.rstrip("/") + "/"
+            leads_out = not (os.path.realpath(place) + "/").startswith(inside)
+        if leads_out:
+            raise FolderError(f"{place!r}: leads out of the folder {self._bounds or self._root}")
+        return place
 
 
 def checked_names(names: Iterable[str], location: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis import load_sweep, save_figure, write_table
 from analysis.audit import TOLERANCE
@@ -20,6 +20,7 @@ from dipray.errors import ConfigError
 from dipray.store import Store
 from experiments.commands import AuditCommand
 from experiments.outcomes import Lines
+from experiments.terminal import Terminal
 
 FOLDER = "audit"  # of the tables and plots
 SHARES = ("early", "late", "never")
@@ -46,7 +47,7 @@ def run_audit(command: AuditCommand) -> int:
         )
     audit(
         command.runs,
-        Lines(Console()),
+        Lines(Terminal()),
         metric=command.metric,
         tolerance=command.tolerance,
         save_dir=command.save_dir,
@@ -119,7 +120,7 @@ def _table(rows: pd.DataFrame, title: str, *, about: str) -> Table:
     """The rules of one task; about: the loss that is shown with its interval and its worst."""
     pictures = f"{rows['pictures'].max()} pictures" if rows["pictures"].max() > 1 else "1 picture"
     shown = Table(
-        title=f"{title} (dB, {pictures})",
+        title=Text(f"{title} (dB, {pictures})", style="table.title"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=0,

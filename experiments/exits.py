@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from dipray.errors import ConfigError, DiprayError, SizeError
+from experiments.printable import printable
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -53,7 +54,7 @@ def _drop_output() -> None:
 
 
 def _say(line: str) -> None:
-    print(line.replace("\n", "\\n"), file=sys.stderr)  # a file's name may hold a line's end
+    print(printable(line.replace("\n", "\\n")), file=sys.stderr)  # a file may be named anything
 
 
 def _interrupt(*_: object) -> None:

@@ -8,12 +8,13 @@ from analysis.findings import sentences
 from analysis.leaderboard import ranking_metric
 from analysis.render import leaderboard_table
 from experiments.commands import ShowCommand
+from experiments.terminal import Terminal
 
 
 def run_show(command: ShowCommand) -> int:
     """Print a leaderboard for each picture, and what could not be read."""
     sweep = load_sweep(command.run, *command.more)
-    console = Console()
+    console = Terminal()
     show(sweep, console, metric=command.metric, top=command.top)
     if command.effects:
         metric = ranking_metric(sweep, command.metric)

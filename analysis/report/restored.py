@@ -13,14 +13,12 @@ def restored_note(sweep: Sweep, problem: str) -> str | None:
 
     Nor has a merged sweep one, as it is not a run.
     """
-    if len(sweep.stores) > 1 or len(sweep.problems) != 1 or not sweep.store.exists(PICTURE):
+    if len(sweep.stores) > 1 or len(sweep.problems) != 1 or PICTURE not in sweep.store.names():
         return None
-    record: Any = {}
-    if sweep.store.exists(RECORD):
-        try:
-            record = sweep.store.read_json(RECORD)
-        except FolderError:
-            record = {}
+    try:
+        record: Any = sweep.store.read_json(RECORD)
+    except FolderError:  # or none at all
+        record = {}
     if not isinstance(record, dict) or record.get("picture") != problem:
         return ""
     return estimate_text(record)

@@ -130,7 +130,7 @@ def _losses(
         never=fired.isna() if "fired" in names else False,
         cut_short=trials["outcome"] != "BUDGET",
     )
-    return rows[rows["psnr"].notna()]
+    return rows[rows["psnr"].notna() & rows["iteration"].notna()]
 
 
 def _table(parts: list[pd.DataFrame]) -> pd.DataFrame:

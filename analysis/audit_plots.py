@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.audit_runs import Audited
 from analysis.audit_tables import in_order, picture_means
+from analysis.captions import caption
 from analysis.palette import GREY, METHOD_GREY, OKABE_ITO
 
 _BARS, _DOTS = (3.6, 2.7), (2.9, 2.3)  # inches, of a panel
@@ -46,7 +47,7 @@ def draw_regret(audit: Audited) -> Figure:
             _draw_bars(axes, ours)
             count = ours["picture"].nunique()
             pictures = f"{count} picture{'' if count == 1 else 's'}"
-            axes.set_title(f"{task}: {title}, {pictures}", loc="left", fontsize="medium")
+            axes.set_title(f"{caption(task)}: {title}, {pictures}", loc="left", fontsize="medium")
         row[0].set_ylabel("regret (dB)")
     _add_legend(figure, "outside lower center")
     return figure
@@ -141,7 +142,11 @@ def _draw_fits(axes: Axes, rows: pd.DataFrame, rho: float) -> None:
             axes.plot(part["metric"], part[y], "o", label=label, **look)
     said = "" if np.isnan(rho) else f", ρ {rho:.2f}"
     first = rows.iloc[0]
-    axes.set_title(f"{first['task']}: {first['problem']}{said}", loc="left", fontsize="medium")
+    axes.set_title(
+        f"{caption(first['task'])}: {caption(first['problem'])}{said}",
+        loc="left",
+        fontsize="medium",
+    )
 
 
 def _rho(correlation: pd.DataFrame, rows: pd.DataFrame) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.captions import caption
 from analysis.leaderboard import leaderboard
 from analysis.pictures import decode, psnr
 from analysis.sweep import Sweep
@@ -70,6 +71,7 @@ PICTURE_OF: dict[str, str] = {
 
 
 def _title(what: str, psnr: float) -> str:
+    what = caption(what)
     return what if math.isnan(psnr) else f"{what} {psnr:.2f} dB"
 
 

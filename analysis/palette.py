@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.captions import caption
 from analysis.configuration import label, varying_settings
 from analysis.leaderboard import higher_is_better
 
@@ -39,7 +40,7 @@ def looks(trials: pd.DataFrame, *, by: str, most: int = MOST_LABELLED) -> dict[s
         str(trial): Look(
             OKABE_ITO[place % len(OKABE_ITO)],
             _DASHES[place // len(OKABE_ITO) % len(_DASHES)],
-            textwrap.fill(label(row, settings) or str(trial), _LABEL_WIDTH),
+            textwrap.fill(label(row, settings) or caption(str(trial)), _LABEL_WIDTH),
         )
         for place, (trial, row) in enumerate(best.iterrows())
     }

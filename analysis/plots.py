@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.captions import caption
 from analysis.leaderboard import ranking_metric
 from analysis.names import UnknownNameError, known_names
 from analysis.palette import GREY, METHOD_GREY, MOST_LABELLED, Look, looks
@@ -155,7 +156,7 @@ def _of_one_problem(
 def _empty(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left")
+    axes.set_title(caption(title), loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes
@@ -193,7 +194,7 @@ def _draw_methods(axes: Axes, sweep: Sweep, *, problem: str) -> None:
     heights = _apart([(level - bottom) / (top - bottom) for level in methods["psnr"]])
     for method, level, height in zip(methods["method"], methods["psnr"], heights, strict=True):
         axes.annotate(
-            f"{method} {level:.2f}",
+            f"{caption(method)} {level:.2f}",
             xy=(1.0, height),
             xycoords="axes fraction",
             xytext=(4, 0),

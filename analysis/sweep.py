@@ -133,7 +133,7 @@ class Sweep:
         Raises UnknownNameError for an unknown trial, FolderError if there is no such picture.
         """
         known_names("trial", trial, self._ids)
-        return _png(self._folders[trial], name)
+        return read_png(self._folders[trial], name)
 
     def have_image(self, trials: Iterable[str], name: str) -> bool:
         """Whether every one of the trials has that picture; raises UnknownNameError."""
@@ -179,7 +179,7 @@ class Sweep:
         missing = FolderError(f"{self.store}: no picture {name!r} of {problem!r}")
         for place in self._problems.places.get(problem, []):
             try:
-                return _png(place, name)
+                return read_png(place, name)
             except FolderError as error:
                 missing = error
         raise missing
@@ -243,7 +243,8 @@ def _in_threads(read: Callable[[str], Answer], names: Iterable[str]) -> dict[str
         return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def _png(store: Store, name: str) -> bytes:
+def read_png(store: Store, name: str) -> bytes:
+    """The bytes of a PNG in a folder; raises FolderError if there is none of that name."""
     file = f"{name.removesuffix('.png')}.png"
     if "/" in name or not store.exists(file):
         there = [each for each in store.names() if each.endswith(".png")]

@@ -151,7 +151,8 @@ class Store:
             inside = self._bounds.rstrip("/") + "/"
             leads_out = not (os.path.realpath(place) + "/").startswith(inside)
         if leads_out:
-            raise FolderError(f"{place!r}: leads out of the folder {self._bounds or self._root}")
+            said = name if name.isprintable() else repr(name)
+            raise FolderError(f"{said or place}: leads out of the folder {self._bounds}".rstrip())
         return place
 
 

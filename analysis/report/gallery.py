@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.report.pictures import Shot
 from analysis.report.restored import PICTURE, restored_note
 from analysis.report.words import number_text
-from analysis.sweep import Sweep
+from analysis.sweep import Sweep, read_png
 from dipray.errors import FolderError
 from dipray.trace import PEAKS
 
@@ -56,7 +56,7 @@ def gallery(sweep: Sweep, problem: str, lines: list[dict[str, Any]]) -> Gallery:
     ]
     restored = restored_note(sweep, problem)
     if restored is not None:
-        read = partial(sweep.store.read, PICTURE)
+        read = partial(read_png, sweep.store, PICTURE)
         key = shot(f"{problem}/restored", read, main=True)
         fixed.append({"key": key, "title": "restored by this run", "note": restored})
     trials = sweep.trials.loc[[line["trial"] for line in lines]]

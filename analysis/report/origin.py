@@ -1,5 +1,6 @@
 """Where the results come from: the configuration asked for and the provenance of the best trial."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ def origin(sweep: Sweep, best: str | None) -> dict[str, Any]:
         row = sweep.trials.loc[best]
         base, title = {name: row[name] for name in FitConfig.model_fields}, "settings of the fit"
     return {
-        "space": sweep.asked.get("space"),
+        "space": _finite(sweep.asked.get("space")),
         "tables": [
             {"title": "what was asked for", "rows": _rows(asked)},
             {"title": title, "rows": _rows(base if isinstance(base, Mapping) else {})},
@@ -29,6 +30,15 @@ def origin(sweep: Sweep, best: str | None) -> dict[str, Any]:
         ],
         "left_out": sweep.left_out,
     }
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with what JSON has no number for as text."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _provenance(sweep: Sweep, best: str | None) -> dict[str, Any]:

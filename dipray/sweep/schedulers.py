@@ -125,9 +125,11 @@ class PerPicture(FIFOScheduler):
         self._standins[known.trial] = standin
         with _drawing_by(known.trial):
             scheduler.on_trial_add(controller, as_trial)
+        standin.furthest = int(known.reports[-1]["iteration"])
         for result in known.reports:
-            scheduler.on_trial_result(controller, as_trial, result)
-            standin.furthest = int(result["iteration"])
+            decision = scheduler.on_trial_result(controller, as_trial, result)
+            if decision == TrialScheduler.STOP and isinstance(scheduler, MedianStoppingRule):
+                break  # it takes no more of a trial that it would have ended
         if known.is_finished:
             scheduler.on_trial_complete(controller, as_trial, known.reports[-1])
 

@@ -69,7 +69,16 @@ def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[
         before = store.read_json(PROVENANCE)
     if not isinstance(before, dict):
         before = {}
-    stay = ("seeds", "git_commit", "dipray", "python", "platform", "device", "device_name")
+    stay = (
+        "seeds",
+        "git_commit",
+        "dipray",
+        "python",
+        "platform",
+        "device",
+        "device_name",
+        "threads",
+    )
     changed = {name: now[name] for name in stay if before.get(name) != now[name]}
     entry = {"at": now["started"], "after": resumption.iteration, **changed}
     if resumption.refused:

@@ -80,6 +80,8 @@ def test_a_sweep_that_is_told_to_end_leaves_whole_folders(clean_file, tmp_path, 
     said, _ = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "3 not finished" in said
+    assert f"go on with: dipray sweep --clean {clean_file} --noise-sigma 25" in said
+    assert len(list(folder.glob("trials/*/checkpoint/*.ckpt"))) >= 2
     outcomes = load_sweep(folder).trials["outcome"]
     assert list(outcomes) == ["INTERRUPTED"] * 2
     assert (folder / "trials.csv").exists()

@@ -14,7 +14,7 @@ from dipray.errors import FolderError
 from dipray.problem import Problem
 from dipray.store import Store
 from dipray.sweep import SweepConfig, run_sweep
-from dipray.sweep.cluster import check_shared
+from dipray.sweep.relay import RelayedStore, open_desk, reachable
 
 pytestmark = pytest.mark.ray
 
@@ -44,8 +44,33 @@ def test_a_running_cluster_is_used_and_left_running(two_nodes, noisy, truth, tmp
     assert not ray.is_initialized()
     ray.init(address=two_nodes.address, log_to_driver=False, logging_level=logging.ERROR)
     assert sum(node["Alive"] for node in ray.nodes()) == 2
+
+
+def test_a_desk_is_the_drivers_disk_to_whoever_asks(two_nodes, tmp_path):
+    ray.init(address=two_nodes.address, log_to_driver=False, logging_level=logging.ERROR)
     local = Store(tmp_path / "local")
-    local.write("here.txt", b"")
-    check_shared(local, "here.txt")
-    with pytest.raises(FolderError, match="is not on the disk of"):
-        check_shared(local, "elsewhere.txt")
+    local.write_json("sweep.json", {"call": "this"})
+    desk = open_desk(local)
+    assert reachable(local, "this", desk) is local
+    assert reachable(local, "this", None) is local
+    # a node that shares no disk has no such folder, or an earlier one of that name
+    elsewhere = Store(tmp_path / "other")
+    assert isinstance(reachable(elsewhere, "this", desk), RelayedStore)
+    relayed = reachable(local, "another", desk)
+    assert isinstance(relayed, RelayedStore) and str(relayed) == str(local)
+    there = relayed.child("trials").child("one")
+    there.write("a/b.txt", b"bytes")
+    there.write_json("c.json", {"x": 1})
+    one = tmp_path / "local" / "trials" / "one"
+    assert (one / "a" / "b.txt").read_bytes() == b"bytes"
+    assert there.read_json("c.json") == {"x": 1} and there.read("a/b.txt") == b"bytes"
+    assert (there.names(), there.names("a"), there.names("no")) == (["a", "c.json"], ["b.txt"], [])
+    assert there.exists("a") and not there.exists("d")
+    with there.open("a/b.txt") as file:
+        assert file.read() == b"bytes"
+    there.remove("a")
+    assert not (one / "a").exists()
+    with pytest.raises(FolderError, match=r"one/no\.txt: cannot be read \(No such file"):
+        there.read("no.txt")
+    with pytest.raises(FolderError, match="is no name for a folder"):
+        there.child("..")

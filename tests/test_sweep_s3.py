@@ -5,7 +5,10 @@ import pytest
 
 from analysis import leaderboard, load_sweep, write_tables
 from dipray.config import FitConfig
+from dipray.loop import fit
 from dipray.problem import Problem
+from dipray.recorder import Recorder
+from dipray.resumption import resume
 from dipray.store import Store
 from dipray.sweep import SweepConfig, run_sweep
 
@@ -47,6 +50,31 @@ def test_a_store_on_object_storage(bucket):
     store.remove("a")
     store.remove("c.json")
     assert not store.exists("a/b.txt") and not store.exists("c.json")
+
+
+def test_a_fit_on_object_storage_goes_on(bucket, noisy, truth):
+    problem = Problem(noisy, reference=truth, name="astronaut")
+    store = Store(bucket).child("fit")
+    for at in (6, 12):
+        run, found = resume(store, problem, BASE)
+        recorder = Recorder(store, run, checkpoint_every_s=0.0, resumption=found)
+        for block in run.blocks(3):
+            recorder.add(block)
+            if run.iteration >= at:
+                break
+    recorder.interrupt()
+    newest = store.names("checkpoint")[-1]
+    store.write(f"checkpoint/{newest}", b"cut short")
+    run, found = resume(store, problem, BASE)
+    assert found.iteration == 11  # a snapshot ended a block there
+    assert found.refused == (f"{store}/checkpoint/{newest}: not a checkpoint of this version",)
+    recorder = Recorder(store, run, resumption=found)
+    for block in run.blocks():
+        recorder.add(block)
+    trace = load_sweep(f"{bucket}/fit").traces("loss")
+    assert trace["iteration"].tolist() == list(range(1, 21))
+    assert trace["loss"].tolist() == fit(problem, BASE).trace["loss"].tolist()
+    assert not store.exists("checkpoint")
 
 
 def test_a_sweep_on_object_storage(bucket, noisy, truth):

@@ -1,11 +1,12 @@
 # make demo   the main job on a small real picture, results in runs/demo
 # make test   the test suite
 # make check  lint and types
+# make faults kills drivers, workers and nodes of running sweeps, and counts what is lost
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test check faults clean
 .DEFAULT_GOAL := test
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -24,6 +25,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+faults: $(INSTALLED)
+	@$(BIN)/python -m experiments.faults
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -17,7 +17,7 @@ from dipray.tasks import build_problem
 from experiments.interruption import first_ctrl_c
 from experiments.invocation import command_line, remember
 
-SETTINGS = {"depth": 2, "features": 4, "iterations": 1500, "snapshots": 2, "variance_window": 10}
+SETTINGS = {"depth": 2, "features": 4, "iterations": 500, "snapshots": 2, "variance_window": 10}
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}  # as the tests themselves have
 
 
@@ -116,7 +116,7 @@ def test_nothing_to_resume_is_said(clean_file, tmp_path):
 def test_a_dry_run_says_what_it_would_take_and_starts_nothing(clean_file, tmp_path):
     command = [
         sys.executable, "-m", "experiments.cli", "sweep", "--clean", str(clean_file),
-        "--noise-sigma", "25", "--space", "skips", "--depth", "2", "--features", "8",
+        "--noise-sigma", "25", "--space", "learning_rate", "--depth", "2", "--features", "8",
         "--iterations", "100", "--device", "cpu", "--save-dir", str(tmp_path / "none"), "--dry-run",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

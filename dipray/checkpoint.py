@@ -78,6 +78,12 @@ class Checkpoints:
                 complaint = f"{self.store}/{self.path(iteration)}: {error}"
             yield iteration, state, complaint
 
-    def remove(self) -> None:
-        """Remove them all; raises FolderError."""
-        self.store.remove(CHECKPOINTS)
+    def remove(self, *, but: int = 0) -> None:
+        """Remove them all, or all but that of one iteration; raises FolderError."""
+        kept = [at for at in self.iterations() if at == but]
+        if not kept:
+            self.store.remove(CHECKPOINTS)
+            return
+        for name in self.store.names(CHECKPOINTS):
+            if f"{CHECKPOINTS}/{name}" != self.path(but):
+                self.store.remove(f"{CHECKPOINTS}/{name}")

@@ -30,7 +30,7 @@ from dipray.images import encode_png
 from dipray.kept import PICTURES
 from dipray.loop import Block, Fit
 from dipray.provenance import provenance
-from dipray.resumption import Resumption, identity
+from dipray.resumption import Resumption, identity, last_stop
 from dipray.store import Store
 from dipray.trace import Rows, Summary, concatenate
 
@@ -69,18 +69,11 @@ def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[
         before = store.read_json(PROVENANCE)
     if not isinstance(before, dict):
         before = {}
-    stay = (
-        "seeds",
-        "git_commit",
-        "dipray",
-        "python",
-        "platform",
-        "device",
-        "device_name",
-        "threads",
-    )
+    stay = ("dipray", "git_commit", "python", "platform", "device", "device_name", "threads")
     changed = {name: now[name] for name in stay if before.get(name) != now[name]}
     entry = {"at": now["started"], "after": resumption.iteration, **changed}
+    if resumption.trial:
+        entry["trial"] = resumption.trial
     if resumption.refused:
         entry["refused"] = [line.removeprefix(f"{store}/") for line in resumption.refused]
     earlier = before.get("resumed")
@@ -92,6 +85,8 @@ class Recorder:
 
     checkpoint_every_s: seconds between two checkpoints, 0 for one after each block, None for none
     but the one at an interruption. They take a twentieth of the time at most, unless it is 0.
+    keep_state: whether a fit that runs to its budget leaves a checkpoint from shortly before, from
+    which one with a larger budget goes on.
     What an earlier, unfinished fit left in the folder is replaced, unless the fit goes on from it.
     Raises FolderError.
     """
@@ -102,6 +97,7 @@ class Recorder:
         fit: Fit,
         *,
         checkpoint_every_s: float | None = CHECKPOINT_EVERY_S,
+        keep_state: bool = False,
         clock: Callable[[], float] = time.monotonic,
         resumption: Resumption = Resumption(),  # noqa: B008 # frozen
     ) -> None:
@@ -110,6 +106,7 @@ class Recorder:
         self.summary = Summary()
         self._checkpoints = Checkpoints(store)
         self._every_s = checkpoint_every_s
+        self._kept_at = last_stop(fit.config) if keep_state else 0
         self._clock = clock
         self._waiting: list[Rows] = []
         self._written_at = self._saved_at = clock()
@@ -122,9 +119,9 @@ class Recorder:
             self.summary.load_state(resumption.summary)
             self._parts = resumption.parts
             store.remove(OUTCOME)
-            store.write_json(PROVENANCE, _resumed(store, origins, resumption))
-            return
-        clear(store)
+            origins = _resumed(store, origins, resumption)
+        else:
+            clear(store)
         store.write_json(CONFIG, fit.config.to_dict())
         store.write_json(PROBLEM, fit.problem.describe())
         store.write_json(PROVENANCE, origins)
@@ -141,7 +138,7 @@ class Recorder:
         if block.outcome is not None:
             stopped_by = self.fit.config.stop if block.outcome == "STOPPED" else None
             self.end(str(block.outcome), stopped_by=stopped_by)
-        elif self._is_due():
+        elif self._is_due() or self.fit.iteration == self._kept_at:
             self.save()
 
     def _is_due(self) -> bool:
@@ -192,7 +189,7 @@ class Recorder:
         self._has_ended = True
         if outcome in FINISHED:
             with contextlib.suppress(FolderError):  # what is left takes room, and does no harm
-                self._checkpoints.remove()
+                self._checkpoints.remove(but=self._kept_at if outcome == "BUDGET" else 0)
 
     def _write_images(self) -> None:
         for name, image in self.fit.keeper.images().items():

@@ -1,5 +1,6 @@
 """Resumption: go on with a fit that was interrupted, from what lies in its folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,10 @@ import pyarrow.parquet as pq
 from dipray.checkpoint import Checkpoints, State
 from dipray.config import FitConfig
 from dipray.errors import FolderError
-from dipray.folder import TRACE, part_file
+from dipray.folder import CONFIG, TRACE, part_file, read_snapshots, snapshot_file
 from dipray.loop import Fit
 from dipray.problem import Problem
+from dipray.stopping import CHECK_EVERY
 from dipray.store import Store
 
 
@@ -21,12 +23,24 @@ class Resumption:
 
     parts: of the trace that hold what is before. summary: the state of its running numbers.
     refused: a line on each checkpoint that is newer and no good, with its path.
+    trial: whose checkpoint it is, where it is that of a fit with a smaller budget.
     """
 
     iteration: int = 0
     parts: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    trial: str = ""
+
+
+def last_stop(config: FitConfig) -> int:
+    """The last iteration before the end up to which the budget has had no influence; 0 for none.
+
+    Rules are asked there, so that a fit with a larger budget can go on from it as its own.
+    """
+    if config.lr_schedule != "constant":
+        return 0
+    return (config.iterations - 1) // CHECK_EVERY * CHECK_EVERY
 
 
 def identity(fit: Fit) -> dict[str, str]:
@@ -53,7 +67,7 @@ def resume(store: Store, problem: Problem, config: FitConfig) -> tuple[Fit, Resu
             refused.append(complaint)
             continue
         try:
-            _check(state, fit)
+            _check(state, identity(fit))
             parts = _parts_before(store, iteration)
             fit.load_state(state["fit"])
             summary = dict(state["summary"])
@@ -67,8 +81,36 @@ def resume(store: Store, problem: Problem, config: FitConfig) -> tuple[Fit, Resu
     return fit, Resumption(refused=tuple(refused))
 
 
-def _check(state: State, fit: Fit) -> None:
-    for name, ours in identity(fit).items():
+def extend(store: Store, shorter: Store, trial: str, fit: Fit) -> Resumption:
+    """Let a new fit go on from the kept state of one with a smaller budget, else alike.
+
+    trial: the name of that one, whose folder is `shorter`. Rows and snapshots up to there are
+    copied; snapshots that the larger budget would have put elsewhere are not made. Raises
+    ValueError or FolderError if there is no such state; the fit is then no good.
+    """
+    checkpoints = Checkpoints(shorter)
+    for iteration, state, complaint in checkpoints.newest():
+        if state is None:
+            raise ValueError(complaint)
+        budget = shorter.read_json(CONFIG)["iterations"]
+        if not iteration < budget < fit.config.iterations or not last_stop(fit.config):
+            raise ValueError(f"{trial}: not a smaller budget")
+        same = fit.config.replace(iterations=budget).digest()
+        _check(state, {**identity(fit), "configuration": same})
+        parts = _parts_before(shorter, iteration)
+        fit.load_state(state["fit"])
+        store.remove(TRACE)
+        for part in range(parts):
+            store.write(part_file(part), shorter.read(part_file(part)))
+        for at in read_snapshots(shorter):
+            if at <= iteration:
+                store.write(snapshot_file(at), shorter.read(snapshot_file(at)))
+        return Resumption(iteration, parts, dict(state["summary"]), trial=trial)
+    raise ValueError(f"{trial}: no state was kept")
+
+
+def _check(state: State, wanted: Mapping[str, str]) -> None:
+    for name, ours in wanted.items():
         if state.get(name) != ours:
             raise ValueError(f"of another {name}")
 

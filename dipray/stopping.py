@@ -185,9 +185,13 @@ def make_oracle(config: FitConfig, *, has_reference: bool) -> Oracle | None:
     return PastPeak(config.patience)
 
 
+_SETTINGS = frozenset({"name", "column", "_sign", "patience", "iterations"})  # of a rule's making
+
+
 def memory(rule: Rule | Oracle) -> dict[str, Any]:
-    """What a rule has come to know: its attributes, plain data all."""
-    return copy.deepcopy(vars(rule))
+    """What a rule has come to know: its attributes, plain data all, but those it was made with."""
+    known = {name: value for name, value in vars(rule).items() if name not in _SETTINGS}
+    return copy.deepcopy(known)
 
 
 def load_memory(rule: Rule | Oracle, remembered: Mapping[str, Any]) -> None:

@@ -53,6 +53,11 @@ class Resources(StrictModel):
         description="seconds between two checkpoints of a fit; 0 is one at each report, None only "
         "when it is interrupted. They take a twentieth of the time at most, unless it is 0",
     )
+    keep_states: bool = Field(
+        False,
+        description="keep the state of each fit that runs to its budget, so that a later call with "
+        "more iterations goes on from it; as much disk as a checkpoint for each",
+    )
     time_budget_s: float | None = Field(
         None, gt=0, description="seconds after which the sweep ends; a later call goes on"
     )

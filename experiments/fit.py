@@ -29,7 +29,6 @@ from dipray.resumption import resume
 from dipray.store import Store
 from dipray.trace import Summary
 from experiments.commands import FitCommand
-from experiments.exits import INTERRUPTED as INTERRUPTED_CODE
 from experiments.interruption import first_ctrl_c
 from experiments.invocation import command_line
 from experiments.outcomes import Lines
@@ -67,7 +66,7 @@ def run_fit(command: FitCommand) -> int:
         return 0
     if command_line():
         lines.say(f"go on      {command_line()}")
-    return INTERRUPTED_CODE
+    raise KeyboardInterrupt
 
 
 def _leave(lines: Lines, store: Store) -> None:

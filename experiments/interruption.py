@@ -1,4 +1,4 @@
-"""Ctrl-C in a single fit: once to stop where it can go on, twice to stop at once."""
+"""Ctrl-C or SIGTERM in a single fit: once to stop where it can go on, twice to stop at once."""
 
 import signal
 import threading
@@ -15,20 +15,30 @@ class Interruption:
 
 @contextmanager
 def first_ctrl_c(then: Callable[[], None]) -> Iterator[Interruption]:
-    """Instead of raising, the first Ctrl-C calls `then`; the second raises KeyboardInterrupt."""
+    """Instead of raising, the first Ctrl-C or SIGTERM calls `then`; the second does what it did.
+
+    Where Ctrl-C is ignored, as in what a shell put in the background, it stays so.
+    """
     asked = Interruption()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def note(*_: object) -> None:
         asked.is_asked = True
-        signal.signal(signal.SIGINT, before)
+        restore()
         then()
 
     if threading.current_thread() is not threading.main_thread():
         yield asked  # signals arrive in the main thread alone
         return
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # None is what somebody installed in C, and cannot be put back
+    before = {n: was for n, was in handlers.items() if was not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, note)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

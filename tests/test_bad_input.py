@@ -21,6 +21,7 @@ from dipray.images import encode_png
 from dipray.loop import Fit
 from dipray.store import Store
 from dipray.sweep import read_grid, run_sweep
+from dipray.sweep.draws import Draws
 from dipray.sweep.search import OptunaPerPicture, Picture
 from dipray.sweep.space import as_define_by_run
 from dipray.tasks import TaskConfig, build_problem
@@ -244,6 +245,7 @@ def test_a_picture_too_small_for_a_network_is_an_error_of_its_own(problem, tmp_p
         num_samples=1,
         seed=0,
         known={},
+        draws=Draws(Store(tmp_path / "drawn"), "a search"),
     )
     with pytest.raises(SizeError, match=r"50 draws .* pixels \(astronaut\)"):
         drawing.suggest("one")

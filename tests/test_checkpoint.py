@@ -18,7 +18,7 @@ from dipray.operators import Downsample
 from dipray.optim import OPTIMIZERS
 from dipray.problem import Problem
 from dipray.recorder import Recorder
-from dipray.resumption import resume
+from dipray.resumption import extend, resume
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
@@ -415,3 +415,63 @@ def test_a_fit_that_a_scheduler_ended_keeps_no_checkpoint(tmp_path, problem, con
     recorder.interrupt()
     assert not store.exists("checkpoint")
     assert store.read_json(OUTCOME)["outcome"] == "INTERRUPTED"
+
+
+# larger budgets
+
+
+def kept(store, problem, config):
+    run = Fit(problem, config)
+    recorder = Recorder(store, run, checkpoint_every_s=None, keep_state=True)
+    for block in run.blocks(20):
+        recorder.add(block)
+
+
+@pytest.mark.parametrize("stop", ["none", "wmv", "psnr"])
+def test_a_larger_budget_goes_on_from_a_smaller_one(stop, tmp_path, problem, tiny):
+    short, long, whole = (Store(tmp_path / name) for name in ("short", "long", "whole"))
+    config = tiny.replace(metrics_every=5, stop=stop, patience=40, variance_window=5)
+    kept(short, problem, config.replace(iterations=60))
+    assert Checkpoints(short).iterations() == [50]
+    larger = config.replace(iterations=110)
+    run = Fit(problem, larger)
+    found = extend(long, short, "short-1", run)
+    assert (found.iteration, found.trial) == (50, "short-1")
+    recorder = Recorder(long, run, resumption=found)
+    for block in run.blocks():
+        recorder.add(block)
+    finish(whole, problem, larger)
+    assert_folders_agree(long, whole)
+    assert FitConfig.from_dict(long.read_json("config.json")).iterations == 110
+    (entry,) = long.read_json(PROVENANCE)["resumed"]
+    assert (entry["after"], entry["trial"]) == (50, "short-1")
+
+
+WILD = {"iterations": 150, "lr": 0.3, "input_jitter": 0.3, "ema_decay": 0.8}
+
+
+def test_a_state_is_kept_of_what_ran_to_its_budget_alone(tmp_path, problem, tiny):
+    for name, settings in (
+        ("stopped", {"stop": "psnr", "patience": 20, **WILD}),
+        ("short", {"iterations": 25}),
+        ("cosine", {"iterations": 60, "lr_schedule": "cosine"}),
+    ):
+        store = Store(tmp_path / name)
+        kept(store, problem, tiny.replace(**settings))
+        assert not store.exists("checkpoint"), name
+
+
+def test_states_of_others_are_no_beginning(tmp_path, problem, tiny):
+    short, long = Store(tmp_path / "short"), Store(tmp_path / "long")
+    config = tiny.replace(iterations=60)
+    with pytest.raises(ValueError, match="no state was kept"):
+        extend(long, short, "short", Fit(problem, config))
+    kept(short, problem, config)
+    for other, complaint in (
+        (config, "not a smaller budget"),
+        (config.replace(iterations=100, lr_schedule="linear"), "not a smaller budget"),
+        (config.replace(iterations=100, seed=1), "of another configuration"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            extend(long, short, "short", Fit(problem, other))
+    assert long.names() == []

@@ -82,14 +82,22 @@ def test_overwrite_begins_anew(clean_file, tmp_path):
 
 
 def test_the_first_ctrl_c_asks_and_the_second_raises():
-    called = []
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), first_ctrl_c(lambda: called.append(1)) as ctrl_c:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert ctrl_c.is_asked and called == [1]
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
-    assert signal.getsignal(signal.SIGINT) is before
+    called, before = [], signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), first_ctrl_c(lambda: called.append(1)) as ctrl_c:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert ctrl_c.is_asked and called == [1]
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with first_ctrl_c(lambda: called.append(2)) as ctrl_c:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not ctrl_c.is_asked
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert ctrl_c.is_asked and called == [1, 2]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_command_is_said_as_one_types_it():

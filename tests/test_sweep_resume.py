@@ -217,6 +217,23 @@ def test_fits_that_held_out_other_pixels_are_not_recalled(problem, tmp_path):
     assert not list(recall(store.child("trials"), {}, metric="loss", report_every=20))
 
 
+def test_more_iterations_go_on_where_the_state_was_kept(problem, tmp_path):
+    store, space = Store(tmp_path / "sweep"), {"seed": [0, 1]}
+    config = NONE.replace(keep_states=True)
+    first = run_sweep([problem], space, store, base=BASE, config=config)
+    more = BASE.replace(iterations=90)
+    result = run_sweep([problem], {"seed": [0, 1, 2]}, store, base=more, config=config)
+    assert (result.run, result.kept) == (3, 0)
+    begun = []
+    for trial in result.trials:
+        said = store.child("trials", trial).read_json("provenance.json").get("resumed")
+        begun.append(said and (said[0]["trial"], said[0]["after"]))
+    assert begun == [*((trial, 50) for trial in first.trials), None]
+    for seed, trial in enumerate(result.trials):
+        assert_as_never_interrupted(store, trial, problem, more.replace(seed=seed))
+    assert len(load_sweep(store).trials) == 5
+
+
 def test_one_driver_a_folder(problem, tmp_path):
     store = Store(tmp_path / "sweep")
     run_sweep([problem], {"net": "skip"}, store, base=BASE.replace(iterations=5), config=NONE)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import FAILED, STOPPED, TRIALS, read_note
 from dipray.footprint import explained
-from dipray.loop import Block, Outcome
+from dipray.loop import Block, Fit, Outcome
 from dipray.problem import Problem
-from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, one_line, record_failure
-from dipray.resumption import resume
+from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, clear, one_line, record_failure
+from dipray.resumption import Resumption, extend, resume
 from dipray.store import Store
+from dipray.sweep.extension import Shorter, longest_below
 from dipray.sweep.relay import reachable
 from dipray.sweep.worst import WORST_LOSS, WORST_PSNR
 from dipray.trace import Summary
@@ -55,6 +56,8 @@ class TrialSettings:
     threads: int
     gpu_share: float
     checkpoint_every_s: float | None = CHECKPOINT_EVERY_S
+    keep_states: bool = False
+    shorter: Shorter = field(default_factory=dict)
 
 
 class FitTrainable(tune.Trainable):
@@ -116,10 +119,13 @@ class FitTrainable(tune.Trainable):
         folder = self._folder()
         note = read_note(folder)
         fit, resumption = resume(folder, problem, self._fit_config())
+        if not resumption.iteration:
+            fit, resumption = self._extended(folder, problem, fit, resumption)
         self.recorder = Recorder(
             folder,
             fit,
             checkpoint_every_s=self.settings.checkpoint_every_s,
+            keep_state=self.settings.keep_states,
             resumption=resumption,
         )
         if note is not None:
@@ -127,6 +133,20 @@ class FitTrainable(tune.Trainable):
             folder.write_json(STOPPED, note)
             self.stop_at = note.get("stopped_at", math.inf)
         self.blocks = fit.blocks(self.settings.report_every)
+
+    def _extended(
+        self, folder: Store, problem: Problem, fit: Fit, resumption: Resumption
+    ) -> tuple[Fit, Resumption]:
+        """The fit at the kept state of one with a smaller budget, if there is one."""
+        trial = longest_below(self.settings.shorter, problem.name, fit.config)
+        if trial is None:
+            return fit, resumption
+        try:
+            clear(folder)
+            return fit, extend(folder, self.trials.child(trial), trial, fit)
+        except (ValueError, LookupError, TypeError, RuntimeError, FolderError) as error:
+            refused = (*resumption.refused, f"{trial}: {one_line(error)}")
+            return Fit(problem, fit.config), Resumption(refused=refused)
 
     def _fit_config(self) -> FitConfig:
         of_the_sweep = ("problem", "trial")

@@ -15,6 +15,7 @@ from dipray.errors import DiprayError, FolderError
 from dipray.folder import TUNE
 from dipray.recorder import one_line
 from dipray.sweep.cluster import alive_nodes, may_have_other_disks, share_out
+from dipray.sweep.extension import kept_states
 from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
@@ -51,6 +52,8 @@ def run_trials(
         threads=max(1, math.floor(share.cpus)),
         gpu_share=share.gpus,
         checkpoint_every_s=config.checkpoint_every_s,
+        keep_states=config.keep_states,
+        shorter=kept_states(request.trials),
     )
     trainable = tune.with_resources(
         tune.with_parameters(FitTrainable, settings=settings),

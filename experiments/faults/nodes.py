@@ -72,8 +72,9 @@ class Nodes:
         self._head = self._start(
             [*head, "--include-dashboard=false", "--node-ip-address=127.0.0.1"]
         )
-        self._await_port(port)
+        self._await_start(1)
         self.add()
+        self._await_start(2)  # a sweep counts the CPUs when it begins
         return self
 
     def _start(self, flags: list[str], prefix: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
@@ -93,15 +94,15 @@ class Nodes:
                 start_new_session=True,
             )
 
-    def _await_port(self, port: int) -> None:
-        until = time.monotonic() + 60
+    def _await_start(self, count: int) -> None:
+        """Until so many nodes have said that they run; raises FolderError with what they said."""
+        log, until = Path(self._folder) / "nodes.log", time.monotonic() + 90
         while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            if log.read_text().count("Ray runtime started") >= count:
                 return
-            except OSError:
-                time.sleep(0.1)
-        raise FolderError(f"{self.address}: the head of the cluster did not start")
+            time.sleep(0.1)
+        self.__exit__(None, None, None)
+        raise FolderError(f"{self.address}: a node did not start")
 
     def add(self) -> None:
         """One more node that does not see the folder."""
@@ -150,7 +151,7 @@ def lose_nodes(
         while lost < times and run.await_that(
             lambda: nodes.has_fit() and bool(checkpoints(run.store)), seconds=60
         ):
-            time.sleep(draw.uniform(0.5, 2.0))
+            time.sleep(draw.uniform(0.1, 1.0))
             nodes.lose()
             lost += 1
             nodes.add()

@@ -12,7 +12,8 @@ stopped.json     a scheduler's decision to end it, written by the sweep's driver
 *.png            final, ema; peak, peak_ema (with a reference), peak_val, peak_val_ema (with
                  held-out measurements); pick_RULE
 snapshots/       the output at some iterations, 000100.png for the 100th
-checkpoint/      the fit's whole state at the last two places it can go on from; none once it ended
+checkpoint/      the fit's whole state at the last two places it can go on from; none once it
+                 ended, or with keep_states the one from which a larger budget goes on
 
 A sweep:
 sweep.json          what was asked last
@@ -20,7 +21,9 @@ problems/<name>/    problem.json, measurement.png, reference.png, baselines.json
 trials/<trial>/     a fit's folder
 figures/<problem>/  curves and pictures side by side
 trials.csv, .parquet
+studies/<search>/   what an Optuna search drew, a file for each trial
 tune/<date>/        Tune's own experiment, one for each call; nothing here reads it
+.lock               held by the process that sweeps into the folder
 
 `dipray fit` leaves a fit's folder with problems/ and figures/ and the table in it, too.
 """

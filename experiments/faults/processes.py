@@ -40,7 +40,7 @@ def title(pid: int) -> str:
 
 def is_fit(pid: int) -> bool:
     """Whether a process is a worker that runs fits."""
-    return title(pid).startswith("ray::FitTrainable")
+    return title(pid).startswith("ray::") and "Trainable" in title(pid)
 
 
 def workers(pid: int) -> list[int]:

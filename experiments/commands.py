@@ -61,8 +61,8 @@ class SweepCommand:
     save_dir: str | None = None
     """the sweep's folder, instead of storage_path and name"""
     resume: bool = False
-    """go on with a sweep that is there; an error if there is none. Without it a new one begins
-    where there is none, and goes on where there is"""
+    """go on with a sweep that is there, and fail if there is none; without it a new one begins
+    then"""
     dry_run: bool = False
     """say what would run, on what, and how long and how much disk it would take; then end"""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from dipray.sweep import Request, SweepConfig, forecast, run_sweep
 from dipray.sweep.lock import held
 from dipray.sweep.recall import recall
 from dipray.sweep.schedulers import make_scheduler
+from dipray.tasks.truth import add_noise
 from tests.ray_local import local_ray  # noqa: F401
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -86,9 +88,8 @@ def assert_as_never_interrupted(store, trial, problem, config):
         np.testing.assert_array_equal(found, whole[name].astype(np.float32))
 
 
-@pytest.mark.parametrize("make", [die_once, fail_once])
-def test_a_trial_that_fails_is_tried_again_from_its_checkpoint(make, problem, tmp_path):
-    harmed = dataclasses.replace(problem, operator=make(tmp_path / "marker"))
+def test_a_trial_whose_worker_dies_goes_on_from_its_checkpoint(problem, tmp_path):
+    harmed = dataclasses.replace(problem, operator=die_once(tmp_path / "marker"))
     store = Store(tmp_path / "sweep")
     result = run_sweep([harmed], {"net": "skip"}, store, base=BASE, config=NONE)
     assert (result.run, result.failed) == (1, 0)
@@ -171,16 +172,22 @@ def test_rungs_are_what_they_would_be_had_the_sweep_never_ended(problem, tmp_pat
     assert (row["outcome"], row["stopped_by"], row["iterations_run"]) == ("STOPPED", "asha", 20)
 
 
-@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
-def test_a_scheduler_that_is_told_equals_one_that_saw(name, problem, tmp_path):
-    from types import SimpleNamespace
-
-    config = SweepConfig(scheduler=name, metric="psnr_peak", grace_period=20, report_every=20)
-    store = Store(tmp_path / "sweep")
-    base = BASE.replace(stop="psnr", patience=1000)
+@pytest.fixture(scope="module")
+def eight(local_ray, _astronaut, tmp_path_factory):  # noqa: F811
+    """The trials of a sweep in which every fit ran to its end."""
+    noisy = add_noise(_astronaut, noise_sigma=25, seed=0)
+    problem = Problem(noisy, reference=_astronaut, name="astronaut")
+    store = Store(tmp_path_factory.mktemp("eight") / "sweep")
     space = {"lr": [0.001, 0.01, 0.03, 0.1], "seed": [0, 1]}
+    base = BASE.replace(stop="psnr", patience=1000)
     run_sweep([problem], space, store, base=base, config=NONE.replace(metric="psnr_peak"))
-    trials = store.child("trials")
+    return store.child("trials")
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_a_scheduler_that_is_told_equals_one_that_saw(name, eight):
+    trials = eight
+    config = SweepConfig(scheduler=name, metric="psnr_peak", grace_period=20, report_every=20)
     told, saw = make_scheduler(config, trials), make_scheduler(config, trials)
     known = list(recall(trials, {"astronaut": {}}, metric="psnr_peak", report_every=20))
     assert len(known) == 8 and all(len(each.reports) == 3 for each in known)

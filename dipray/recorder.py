@@ -62,6 +62,11 @@ def record_failure(store: Store, config: FitConfig, problem_name: str, *, reason
     store.write_json(OUTCOME, {"outcome": FAILED, "reason": reason})
 
 
+def _below(store: Store, lines: tuple[str, ...]) -> list[str]:
+    """Lines that begin with a path, without the way to the folder."""
+    return [line.removeprefix(f"{store}/") for line in lines]
+
+
 def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[str, Any]:
     """The provenance of the beginning, and where and with what the fit went on."""
     before: Any = None
@@ -75,7 +80,7 @@ def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[
     if resumption.trial:
         entry["trial"] = resumption.trial
     if resumption.refused:
-        entry["refused"] = [line.removeprefix(f"{store}/") for line in resumption.refused]
+        entry["refused"] = _below(store, resumption.refused)
     earlier = before.get("resumed")
     return {**(before or now), "resumed": [*(earlier if isinstance(earlier, list) else []), entry]}
 
@@ -122,6 +127,8 @@ class Recorder:
             origins = _resumed(store, origins, resumption)
         else:
             clear(store)
+            if resumption.refused:  # it begins anew, and why is to be known
+                origins |= {"refused": _below(store, resumption.refused)}
         store.write_json(CONFIG, fit.config.to_dict())
         store.write_json(PROBLEM, fit.problem.describe())
         store.write_json(PROVENANCE, origins)

@@ -348,6 +348,9 @@ def test_checkpoints_of_another_fit_are_refused(tmp_path, problem, config):
     _, found = resume(store, problem, config)
     assert found.iteration == 0
     assert found.refused[0].endswith("of another configuration")
+    finish(store, problem, config)
+    (line,) = store.read_json(PROVENANCE)["refused"]
+    assert line == "checkpoint/00000010.ckpt: of another configuration"
     other = Problem(problem.y.flip(2), reference=problem.reference, name=problem.name)
     _, found = resume(theirs, other, config.replace(seed=1))
     assert found.refused[-1].endswith("of another fingerprint")

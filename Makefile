@@ -1,12 +1,13 @@
 # make demo   the main job on a small real picture, results in runs/demo
 # make test   the test suite
 # make check  lint and types
+# make bench  what everything costs, beside what one would write without dipray
 # make faults kills drivers, workers and nodes of running sweeps, and counts what is lost
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check faults clean
+.PHONY: demo test check bench faults clean
 .DEFAULT_GOAL := test
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -25,6 +26,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m experiments.bench
 
 faults: $(INSTALLED)
 	@$(BIN)/python -m experiments.faults

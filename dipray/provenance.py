@@ -26,7 +26,7 @@ def provenance(config: FitConfig, device: torch.device) -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES} | {"torch": torch.__version__},
         "platform": platform.platform(),
         "device": device.type,
-        "device_name": _device_name(device),
+        "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         "seeds": {
             "weights": config.seed_of("weights"),
@@ -43,7 +43,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The model of the GPU or processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpus = Path("/proc/cpuinfo")

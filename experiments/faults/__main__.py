@@ -8,7 +8,6 @@ last bit, against the same sweep without faults. Anything else is a bug.
 
 import argparse
 import json
-import platform
 import random
 import shutil
 import sys
@@ -22,6 +21,7 @@ from experiments.exits import exit_code
 from experiments.faults.endurance import Endurance, endurance
 from experiments.faults.scenarios import SCENARIOS, Bench, Result
 from experiments.faults.workload import Run, Workload
+from experiments.machine import in_words, machine
 
 COLUMNS = ("trials_lost", "rows_lost", "rows_doubled", "values_changed", "pictures_changed")
 
@@ -92,7 +92,7 @@ def table(
 ) -> str:
     """What came out, in Markdown."""
     lines = [
-        f"{trials} trials of {iterations} iterations, {machine()}, {datetime.now(UTC):%Y-%m-%d}.",
+        f"{trials} trials of {iterations} iterations, {in_words()}, {datetime.now(UTC):%Y-%m-%d}.",
         "",
         "| fault | injected | trials lost | rows lost | rows doubled | values changed | "
         "pictures changed | seconds |",
@@ -106,13 +106,6 @@ def table(
     if run is not None:
         lines += ["", *run.lines().splitlines()]
     return "\n".join(lines) + "\n"
-
-
-def machine() -> str:
-    """Processor and versions, nothing that names the host."""
-    import torch
-
-    return f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What everything costs, each beside what one would write without this project."""

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from dipray.config import FitConfig
+from dipray.models.enlarged import block_of_enlarged
 from dipray.models.layers import Layers, spatial
 
 
@@ -22,10 +23,9 @@ class EncDec(nn.Module):
             for level in range(config.depth)
         )
         self.enlarge = nn.ModuleList(make.enlarge(width) for _ in range(config.depth))
-        self.ups = nn.ModuleList(
-            nn.Sequential(make.block(width, width), make.block(width, width))
-            for _ in range(config.depth)
-        )
+        ups = [(make.block(width, width), make.block(width, width)) for _ in range(config.depth)]
+        self.first = nn.ModuleList(first for first, _ in ups)
+        self.second = nn.ModuleList(second for _, second in ups)
         self.head = make.head(width, outputs)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class EncDec(nn.Module):
         for down in self.downs:
             sizes.append(spatial(x))
             x = down(x)
-        for enlarge, up in zip(self.enlarge, self.ups, strict=True):
-            x = up(enlarge(x, sizes.pop()))
+        for enlarge, first, second in zip(self.enlarge, self.first, self.second, strict=True):
+            x = second(block_of_enlarged(first, enlarge, x, sizes.pop()))
         picture: Tensor = self.head(x)
         return picture

@@ -1,10 +1,10 @@
 """The network of the DIP paper: an hourglass with thin skip connections."""
 
-import torch
 from torch import Tensor, nn
 
 from dipray.config import FitConfig
 from dipray.models.layers import Layers, spatial
+from dipray.models.merge import Merge
 
 PAPER_SKIP_CHANNELS = 4
 
@@ -30,13 +30,7 @@ class Skip(nn.Module):
                 self.skips.append(make.block(channels, across, 1))
             self.downs.append(nn.Sequential(make.halve(channels, width), make.block(width, width)))
             self.ups.append(make.enlarge(width))
-            self.merges.append(
-                nn.Sequential(
-                    make.norm(width + across),
-                    make.block(width + across, width),
-                    make.block(width, width, 1),
-                )
-            )
+            self.merges.append(Merge(make, width, across))
         self.head = make.head(width, outputs)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -47,8 +41,6 @@ class Skip(nn.Module):
             x = down(x)
         for level in reversed(range(len(self.downs))):
             size, carried = above[level]
-            x = self.ups[level](x, size)
-            x = x if carried is None else torch.cat([carried, x], dim=1)
-            x = self.merges[level](x)
+            x = self.merges[level](x, carried, self.ups[level], size)
         picture: Tensor = self.head(x)
         return picture

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dipray.config import FitConfig
+from dipray.models.enlarged import block_of_enlarged
 from dipray.models.layers import Layers, spatial
 
 Block = Callable[[Layers, int, int], nn.Module]
@@ -52,7 +53,7 @@ class UShape(nn.Module):
             x = down(halve(x))
         for level in reversed(range(len(self.up))):
             kept = above[level]
-            x = self.narrow[level](self.enlarge[level](x, spatial(kept)))
+            x = block_of_enlarged(self.narrow[level], self.enlarge[level], x, spatial(kept))
             if self.has_skips:
                 x = torch.cat([self.skip[level](kept), x], dim=1)
             x = self.up[level](x)

@@ -18,7 +18,9 @@ from experiments.exits import exit_code
 from experiments.machine import in_words, machine
 
 # section -> its module, whose `measure(device, quick)` makes the findings
-SECTIONS: dict[str, str] = {}
+SECTIONS: dict[str, str] = {
+    "fit": "experiments.bench.fit",
+}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ The same network, loss, optimizer, jitter and number of iterations as dipray's d
 eager, torch's own layers, PSNR in NumPy with a copy to the host at each iteration.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,14 +15,11 @@ class TextbookSkip(nn.Module):
 
     def __init__(self, *, depth: int, features: int, inputs: int = 32, across: int = 4) -> None:
         super().__init__()
-        levels = range(depth)
-        self.skips = nn.ModuleList(_block(features if i else inputs, across, 1) for i in levels)
+        widths = [inputs] + [features] * (depth - 1)
+        self.skips = nn.ModuleList(_block(width, across, 1) for width in widths)
         self.downs = nn.ModuleList(
-            nn.Sequential(
-                _block(features if i else inputs, features, 3, stride=2),
-                _block(features, features, 3),
-            )
-            for i in levels
+            nn.Sequential(_block(width, features, 3, stride=2), _block(features, features, 3))
+            for width in widths
         )
         self.ups = nn.ModuleList(
             nn.Sequential(
@@ -32,7 +27,7 @@ class TextbookSkip(nn.Module):
                 _block(features + across, features, 3),
                 _block(features, features, 1),
             )
-            for _ in levels
+            for _ in widths
         )
         self.head = nn.Sequential(nn.Conv2d(features, 3, 1), nn.Sigmoid())
 
@@ -58,31 +53,34 @@ def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequenti
     )
 
 
-def textbook_fit(
-    noisy: Tensor,
-    truth: Tensor,
-    *,
-    depth: int,
-    features: int,
-    iterations: int,
-    device: str = "cpu",
-    lr: float = 0.01,
-    report: Callable[[int, float, float], None] | None = None,
-) -> Tensor:
-    """Fit (1, 3, H, W) and return the last output; `report` gets iteration, loss, PSNR in dB."""
-    net = TextbookSkip(depth=depth, features=features).to(device)
-    y, z = noisy.to(device), torch.rand(1, 32, *noisy.shape[-2:], device=device) * 0.1
-    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
-    clean, average = truth.cpu().numpy(), None
-    for iteration in range(1, iterations + 1):
-        optimizer.zero_grad()
-        output = net(z + torch.randn_like(z) / 30)
-        loss = F.mse_loss(output, y)
+class TextbookFit:
+    """Its state, and one iteration. noisy, truth: (1, 3, H, W) in [0, 1]."""
+
+    def __init__(
+        self,
+        noisy: Tensor,
+        truth: Tensor,
+        *,
+        depth: int,
+        features: int,
+        device: str = "cpu",
+        lr: float = 0.01,
+    ) -> None:
+        self.net = TextbookSkip(depth=depth, features=features).to(device)
+        self.y = noisy.to(device)
+        self.z = torch.rand(1, 32, *noisy.shape[-2:], device=device) * 0.1
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr)
+        self.clean = truth.numpy()
+        self.average: Tensor | None = None
+
+    def step(self) -> tuple[float, float]:
+        """Loss and PSNR in dB of the output before the step."""
+        self.optimizer.zero_grad()
+        output = self.net(self.z + torch.randn_like(self.z) / 30)
+        loss = F.mse_loss(output, self.y)
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         seen = output.detach()
-        average = seen if average is None else average * 0.99 + seen * 0.01
-        error = float(np.mean((np.clip(output.detach().cpu().numpy(), 0, 1) - clean) ** 2))
-        if report is not None:
-            report(iteration, loss.item(), -10 * float(np.log10(error)))
-    return output.detach()
+        self.average = seen if self.average is None else self.average * 0.99 + seen * 0.01
+        error = np.mean((np.clip(seen.cpu().numpy(), 0, 1) - self.clean) ** 2)
+        return loss.item(), -10 * float(np.log10(error))

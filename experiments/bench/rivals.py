@@ -1,0 +1,104 @@
+"""Two loops, each in a process of its own, that take turns at a number of iterations."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import torch
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fit to time: the skip network, a picture of side x side pixels, where it runs.
+
+    manner: "textbook" or "dipray"; precision: of the latter.
+    """
+
+    manner: str
+    depth: int
+    features: int
+    side: int
+    threads: int
+    device: str = "cpu"
+    precision: str = "fp32"
+
+
+@contextmanager
+def rival(case: Case) -> Iterator[Callable[[int], float]]:
+    """A function that runs so many iterations in the other process and returns their seconds."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(case, theirs))
+    process.start()
+    theirs.close()
+    try:
+
+        def run(iterations: int) -> float:
+            ours.send(iterations)
+            seconds: float = ours.recv()
+            return seconds
+
+        yield run
+        ours.send(0)
+    finally:
+        ours.close()
+        process.join(timeout=60)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _serve(case: Case, orders: Connection) -> None:
+    torch.set_num_threads(case.threads)
+    run = _textbook(case) if case.manner == "textbook" else _dipray(case)
+    while iterations := orders.recv():
+        started = time.perf_counter()
+        run(iterations)
+        orders.send(time.perf_counter() - started)
+
+
+def _picture(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+    truth = torch.rand(1, 3, case.side, case.side, generator=torch.Generator().manual_seed(0))
+    return (truth + 0.1 * torch.randn_like(truth)).clamp(0, 1), truth
+
+
+def _textbook(case: Case) -> Callable[[int], None]:
+    from experiments.bench.textbook import TextbookFit
+
+    noisy, truth = _picture(case)
+    fit = TextbookFit(noisy, truth, depth=case.depth, features=case.features, device=case.device)
+
+    def run(iterations: int) -> None:
+        for _ in range(iterations):
+            fit.step()
+
+    return run
+
+
+def _dipray(case: Case) -> Callable[[int], None]:
+    from dipray.config import FitConfig
+    from dipray.loop import Fit
+    from dipray.problem import Problem
+
+    noisy, truth = _picture(case)
+    config = FitConfig.from_dict(
+        {
+            "depth": case.depth,
+            "features": case.features,
+            "device": case.device,
+            "precision": case.precision,
+            "iterations": 10_000_000,
+            "snapshots": 0,
+        }
+    )
+    fit = Fit(Problem(noisy, reference=truth), config)
+
+    def run(iterations: int) -> None:
+        end = fit.iteration + iterations
+        for _ in fit.blocks(iterations):
+            if fit.iteration >= end:
+                break
+
+    return run

@@ -172,8 +172,15 @@ class FitConfig(StrictModel):
     )
     seed_input: int | None = Field(None, ge=0, lt=2**63, description="input; None: from seed")
     seed_jitter: int | None = Field(None, ge=0, lt=2**63, description="jitter; None: from seed")
-    precision: Literal["fp32", "tf32", "bf16"] = Field(
-        "fp32", description="of the convolutions; loss, metrics and weights are always fp32"
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
+        "fp32",
+        description="of the convolutions; loss, metrics and weights are always fp32. auto is the "
+        "fastest that was measured to restore as well on such a device",
+    )
+    compile: Literal["auto", "off", "on"] = Field(
+        "off",
+        description="whether torch.compile makes one program of the network, which takes minutes; "
+        "auto is where it was measured to pay and to restore as well",
     )
     device: str = Field(
         "auto",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+SWITCH = "DIPRAY_KERNELS"  # of the environment
 SOURCES = [Path(__file__).with_name(name) for name in ("doubled.c", "normed.c")]
 FLAGS = (
     *("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),
@@ -28,7 +29,7 @@ FLAGS = (
 def kernels() -> ctypes.CDLL | None:
     """The library, or None where there can be none."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
-    if os.environ.get("DIPRAY_KERNELS") == "off" or sys.platform != "linux" or compiler is None:
+    if os.environ.get(SWITCH) == "off" or sys.platform != "linux" or compiler is None:
         return None
     try:
         return ctypes.CDLL(str(_compiled(compiler)))

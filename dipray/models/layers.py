@@ -126,13 +126,17 @@ def is_by_channel(norm: nn.Module) -> TypeGuard[nn.BatchNorm2d | nn.InstanceNorm
 
 
 def can_use_kernels(x: Tensor) -> bool:
-    """Whether dipray's own kernels take it: one picture in float32 on the CPU, outside autocast."""
+    """Whether dipray's own kernels take it: one picture in float32 on the CPU.
+
+    Under autocast, torch.compile and the transforms of torch.func torch's own layers must do.
+    """
     return (
         len(x) == 1
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
         and kernels() is not None
     )
 

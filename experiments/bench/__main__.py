@@ -20,6 +20,8 @@ from experiments.machine import in_words, machine
 # section -> its module, whose `measure(device, quick)` makes the findings
 SECTIONS: dict[str, str] = {
     "fit": "experiments.bench.fit",
+    "precision": "experiments.bench.precision",
+    "many": "experiments.bench.many",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
@@ -29,18 +30,31 @@ class Case:
 @contextmanager
 def rival(case: Case) -> Iterator[Callable[[int], float]]:
     """A function that runs so many iterations in the other process and returns their seconds."""
+    with other_process(_prepare, case, threads=case.threads) as (start, wait):
+
+        def run(iterations: int) -> float:
+            start(iterations)
+            return wait()
+
+        yield run
+
+
+@contextmanager
+def other_process(
+    prepare: Callable[[Any], Callable[[int], None]], case: object, *, threads: int
+) -> Iterator[tuple[Callable[[int], None], Callable[[], float]]]:
+    """In a new process `prepare(case)` makes something to run with a number of iterations.
+
+    Gives a function that starts it, and one that waits for it and returns its seconds.
+    """
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(case, theirs))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve, args=(prepare, case, threads, theirs)
+    )
     process.start()
     theirs.close()
     try:
-
-        def run(iterations: int) -> float:
-            ours.send(iterations)
-            seconds: float = ours.recv()
-            return seconds
-
-        yield run
+        yield ours.send, ours.recv
         ours.send(0)
     finally:
         ours.close()
@@ -50,13 +64,19 @@ def rival(case: Case) -> Iterator[Callable[[int], float]]:
             process.join()
 
 
-def _serve(case: Case, orders: Connection) -> None:
-    torch.set_num_threads(case.threads)
-    run = _textbook(case) if case.manner == "textbook" else _dipray(case)
+def _serve(
+    prepare: Callable[[Any], Callable[[int], None]], case: object, threads: int, orders: Connection
+) -> None:
+    torch.set_num_threads(threads)
+    run = prepare(case)
     while iterations := orders.recv():
         started = time.perf_counter()
         run(iterations)
         orders.send(time.perf_counter() - started)
+
+
+def _prepare(case: Case) -> Callable[[int], None]:
+    return _textbook(case) if case.manner == "textbook" else _dipray(case)
 
 
 def _picture(case: Case) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from dipray.config import FitConfig
-from dipray.device import Precision
+from dipray.device import Precision, memory_format
 from dipray.metrics import tv
 from dipray.models import build_network
-from dipray.optim import lr_at, make_optimizer
+from dipray.optim import MANNER, make_optimizer
 from dipray.problem import Operator
 
 
@@ -28,7 +28,8 @@ class Descent:
     """Fits A(net(z)) to y.
 
     y: (1, C, h, w); share: how much each of its values counts, sum 1, or None for all the same.
-    channels: (inputs, outputs) of the network.
+    channels: (inputs, outputs) of the network. in_place: whether a step is to be recorded, with all
+    that it needs on the device, the learning rate included.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Descent:
         *,
         config: FitConfig,
         channels: tuple[int, int],
+        in_place: bool = False,
     ) -> None:
         self.y = y
         self.operator = operator
@@ -47,20 +49,27 @@ class Descent:
         self.precision = Precision(config, y.device)
         inputs, outputs = channels
         self.net = build_network(config, inputs=inputs, outputs=outputs).to(y.device)
+        self.net.to(memory_format=memory_format(y.device))  # type: ignore[call-overload]
         self.parameters = list(self.net.parameters())
-        self.optimizer = make_optimizer(self.parameters, config)
+        self.optimizer = make_optimizer(self.parameters, config, in_place=in_place)
 
-    def step(self, z: Tensor, iteration: int) -> State:
-        """One optimizer step, and the state before it; nothing waits for the device."""
+    def step(self, z: Tensor, lr: float | Tensor) -> State:
+        """One optimizer step, and the state before it; nothing waits for the device.
+
+        lr: a number, or 0-dim on the device where the steps are made in place.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr_at(self.config, iteration)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
         states: list[State] = []
 
         def closure() -> Any:  # torch types it as float, but hands on what it gets
             self.optimizer.zero_grad(set_to_none=True)
             with self.precision.forward():
                 output = self.net(z)
-            output = output.float()
+            output = output.float().contiguous()
             made = self.operator(output)
             data_loss = self._data_loss(made)
             loss = data_loss
@@ -84,7 +93,12 @@ class Descent:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave; raises what torch raises if it is of another network."""
         self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        saved = state["optimizer"]
+        groups = [
+            {**theirs, **{name: ours[name] for name in MANNER if name in ours}}
+            for theirs, ours in zip(saved["param_groups"], self.optimizer.param_groups, strict=True)
+        ]
+        self.optimizer.load_state_dict({**saved, "param_groups": groups})
 
     def _data_loss(self, made: Tensor) -> Tensor:
         error = (made - self.y).square()

@@ -31,6 +31,11 @@ def resolve_device(config: FitConfig) -> torch.device:
     return device
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """How a network's weights and maps lie in memory: channels last on CUDA, as cuDNN has them."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+
 class Precision:
     """How the network of a fit is computed; raises ConfigError if the device cannot.
 
@@ -57,7 +62,13 @@ class Precision:
         """A context for the network's forward pass."""
         with (
             self.backward(),
-            torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=self.is_bf16),
+            # a cache of cast weights must not be shared between a CUDA graph and what is around it
+            torch.autocast(
+                self.device_type,
+                dtype=torch.bfloat16,
+                enabled=self.is_bf16,
+                cache_enabled=False,
+            ),
         ):
             yield
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dipray.config import FitConfig
+from dipray.device import memory_format
 
 NOISE_HEIGHT = 0.1  # of the uniform noise input; the DIP paper's
 
@@ -52,7 +53,8 @@ class JitteredInput:
     """z on a device, with fresh noise at each call from a generator of its own."""
 
     def __init__(self, config: FitConfig, height: int, width: int, device: torch.device) -> None:
-        self.clean = make_input(config, height, width).to(device)
+        z = make_input(config, height, width)
+        self.clean = z.to(device, memory_format=memory_format(device))
         self.jitter = config.input_jitter
         self.generator = torch.Generator(device).manual_seed(config.seed_of("jitter"))
 

@@ -48,11 +48,26 @@ class Judges:
         self._decay = config.ema_decay
         self._disturbed_average: Tensor | None = None
 
-    def measure(self, state: State, average: Tensor, disturbed: State | None) -> dict[str, Tensor]:
-        """0-dim tensors by column. average: of the outputs; disturbed: the second fit, if any."""
+    def is_round(self, iteration: int) -> bool:
+        """Whether the windowed variance is computed anew at an iteration."""
+        return self._windowed is not None and self._windowed.is_round(iteration)
+
+    def measure(
+        self,
+        state: State,
+        average: Tensor,
+        disturbed: State | None,
+        *,
+        exact: bool | None = None,
+    ) -> dict[str, Tensor]:
+        """0-dim tensors by column.
+
+        average: of the outputs. disturbed: the second fit, if any. exact: `is_round` of the
+        iteration; None waits for the device to find out.
+        """
         row: dict[str, Tensor] = {}
         if self._windowed is not None and self._exponential is not None:
-            row["wmv"] = self._windowed.update(state.output)
+            row["wmv"] = self._windowed.update(state.output, exact=exact)
             row["emv"] = self._exponential.update(state.output)
         if self.held_share is None and disturbed is None:
             return row
@@ -62,15 +77,16 @@ class Judges:
                 error = (self.held_share * (made - self.y).square()).sum()
                 row[name] = decibels(error)
         if self.risk is not None and disturbed is not None:
-            other = self._disturbed_average
-            other = disturbed.output if other is None else other
-            self._disturbed_average = torch.lerp(disturbed.output, other, self._decay)
+            if self._disturbed_average is None:
+                self._disturbed_average = disturbed.output.clone()
+            other = self._disturbed_average  # which stays where it is
+            torch.lerp(disturbed.output, other, self._decay, out=other)
             row["sure"] = self.risk.estimate(
                 state.made, disturbed.made, variance=self._noise_variance(state.output)
             )
             row["sure_ema"] = self.risk.estimate(
                 of_average,
-                self.operator(self._disturbed_average),
+                self.operator(other),
                 variance=self._noise_variance(average),
             )
         return row
@@ -89,7 +105,7 @@ class Judges:
             self._windowed.load_state(state["windowed"])
             self._exponential.load_state(state["exponential"])
         disturbed = state["disturbed_average"]
-        self._disturbed_average = None if disturbed is None else disturbed.to(self.y.device)
+        self._disturbed_average = None if disturbed is None else disturbed.to(self.y.device).clone()
 
     def _noise_variance(self, picture: Tensor) -> Tensor | None:
         """Value by value, where that depends on the picture."""

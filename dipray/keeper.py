@@ -53,6 +53,11 @@ class Keeper:
             self._best_value[name] = image.new_full((), torch.inf)
         self._frozen.add(name)
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The names that are kept for good."""
+        return frozenset(self._frozen)
+
     def state(self) -> dict[str, Any]:
         """Every picture, its value, and which are kept for good."""
         return {

@@ -1,9 +1,10 @@
 """The loop: one network fitted to one problem, block by block."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dipray.capture import Capture, graphs_on
 from dipray.config import FitConfig
 from dipray.descent import Descent
 from dipray.device import resolve_device
@@ -20,8 +22,9 @@ from dipray.judges import Judges
 from dipray.keeper import Keeper
 from dipray.kept import kept_by, pick_picture
 from dipray.metrics import Panel
-from dipray.optim import lr_at
+from dipray.optim import NOT_IN_PLACE, lr_at
 from dipray.problem import Problem
+from dipray.stepping import Replayed, Stepper, Variant, Written
 from dipray.stopping import (
     CHECK_EVERY,
     RuleName,
@@ -79,10 +82,17 @@ class FitResult:
 class Fit:
     """A fit under way. `blocks` advances it; everything that changes is an attribute.
 
+    graphs: how iterations are recorded to be replayed, where that can be; on CUDA by default.
     Raises ConfigError, before any work, if the configuration does not suit the problem or machine.
     """
 
-    def __init__(self, problem: Problem, config: FitConfig) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        config: FitConfig,
+        *,
+        graphs: Callable[[torch.device, torch.Generator], Capture | None] = graphs_on,
+    ) -> None:
         channels, height, width = problem.picture_shape
         config.check_size(height, width, picture=problem.source)
         has_reference = problem.reference is not None
@@ -94,9 +104,13 @@ class Fit:
         self.problem = problem.to(self.device)
         self.input = JitteredInput(config, height, width, self.device)
         self.judges = Judges(self.problem, config)
-        self.descent = self._descent(self.problem.y)
+        capture = None
+        if config.optimizer not in NOT_IN_PLACE:
+            capture = graphs(self.device, self.input.generator)
+        in_place = capture is not None
+        self.descent = self._descent(self.problem.y, in_place=in_place)
         risk = self.judges.risk
-        self.twin = None if risk is None else self._descent(risk.y)
+        self.twin = None if risk is None else self._descent(risk.y, in_place=in_place)
         self.panel = Panel(
             self.problem.reference,
             hole=self.problem.hole,
@@ -110,6 +124,7 @@ class Fit:
             signs={name: kept.sign for name, kept in self._kept.items()},
         )
         self._unknown = torch.tensor(torch.nan, device=self.device)
+        self._stepper = self._make_stepper(capture)
         self.iteration = 0
         self.seconds = 0.0
         self.outcome: Outcome | None = None
@@ -117,10 +132,25 @@ class Fit:
         self.is_torn = False  # within a block, where weights and counts disagree
         self._is_paused = False
 
-    def _descent(self, y: Tensor) -> Descent:
+    def _descent(self, y: Tensor, *, in_place: bool) -> Descent:
         channels = (self.input.clean.shape[1], self.problem.picture_shape[0])
         share = self.judges.fitted_share
-        return Descent(y, self.problem.operator, share, config=self.config, channels=channels)
+        return Descent(
+            y,
+            self.problem.operator,
+            share,
+            config=self.config,
+            channels=channels,
+            in_place=in_place,
+        )
+
+    def _make_stepper(self, capture: Capture | None) -> Stepper:
+        columns = len(COLUMN_NAMES)
+        if capture is None:
+            return Written(self.device, columns)
+        final, ema = self.keeper.final, self.keeper.ema
+        rehearsal = partial(self.panel.measure, final, ema, costly=True)
+        return Replayed(capture, self.device, columns, most=CHECK_EVERY, rehearsal=rehearsal)
 
     def blocks(self, size: int = 100) -> Iterator[Block]:
         """Run to the end, yielding at most `size` iterations at a time.
@@ -143,19 +173,14 @@ class Fit:
         started = time.perf_counter()
         self.is_torn = True
         first = self.iteration + 1
-        buffer = torch.empty((most, len(COLUMN_NAMES)), device=self.device)
-        for row in buffer:
-            self.iteration += 1
-            values = self._iterate()
-            torch.stack([values.get(name, self._unknown) for name in COLUMN_NAMES], out=row)
-            if self._is_paused:
-                break
+        lrs = [lr_at(self.config, iteration) for iteration in range(first, first + most)]
+        buffer = self._stepper.make(self._iterate, lrs, self._variants(most))
         self._is_paused = False
         length = self.iteration - first + 1
         table = buffer[:length].cpu().double().numpy()  # the block's only wait for the device
         rows = dict(zip(COLUMN_NAMES, table.T, strict=True))
         rows["iteration"] = np.arange(first, self.iteration + 1, dtype=np.float64)
-        rows["lr"] = np.array([lr_at(self.config, int(t)) for t in rows["iteration"]])
+        rows["lr"] = np.array(lrs[:length])
         elapsed = time.perf_counter() - started
         rows["seconds"] = self.seconds + elapsed * np.arange(1, length + 1) / length
         self.seconds += elapsed
@@ -163,23 +188,36 @@ class Fit:
         self.is_torn = False
         return block
 
-    def _iterate(self) -> dict[str, Tensor]:
-        """One optimizer step; the metrics of the state before it, left on the device."""
+    def _variants(self, most: int) -> Iterator[Variant]:
+        """What is to be done at each of the next iterations, which this counts."""
+        for _ in range(most):
+            self.iteration += 1
+            at_an_end = self.iteration in (1, self.config.iterations)
+            costly = at_an_end or self.iteration % self.config.metrics_every == 0
+            yield Variant(costly, self.judges.is_round(self.iteration), self.keeper.frozen)
+            if self._is_paused:
+                break
+
+    def _iterate(self, lr: float | Tensor, variant: Variant) -> list[Tensor]:
+        """One optimizer step; the metrics of the state before it, left on the device.
+
+        Where it is recorded it runs once for many iterations: all that differs among them is in
+        tensors, or in the variant.
+        """
         z = self.input()
-        state = self.descent.step(z, self.iteration)
-        disturbed = None if self.twin is None else self.twin.step(z, self.iteration)
+        state = self.descent.step(z, lr)
+        disturbed = None if self.twin is None else self.twin.step(z, lr)
         with torch.no_grad():
             self.keeper.follow(state.output)
             average = self.keeper.ema
-            at_an_end = self.iteration in (1, self.config.iterations)
-            costly = at_an_end or self.iteration % self.config.metrics_every == 0
-            row = state.numbers | self.panel.measure(state.output, average, costly=costly)
-            row |= self.judges.measure(state, average, disturbed)
+            row = state.numbers
+            row |= self.panel.measure(state.output, average, costly=variant.costly)
+            row |= self.judges.measure(state, average, disturbed, exact=variant.exact)
             for name, kept in self._kept.items():
                 self.keeper.offer(
                     name, average if kept.is_average else state.output, row[kept.column]
                 )
-        return row
+        return [row.get(name, self._unknown) for name in COLUMN_NAMES]
 
     def _judge(self, rows: dict[str, NDArray[np.float64]]) -> Block:
         """Cut the block at a non-finite loss, ask the rules, and see whether this was the end."""
@@ -240,6 +278,7 @@ class Fit:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave; of another fit it raises, and this one is then no good."""
         self.is_torn = True
+        self._stepper.forget()
         self.descent.load_state(state["descent"])
         if self.twin is not None:
             self.twin.load_state(state["twin"])
@@ -252,6 +291,11 @@ class Fit:
             load_memory(self.oracle, state["oracle"])
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.is_torn = False
+
+    @property
+    def fallback(self) -> str:
+        """Why iterations that were to be replayed are not; "" if they are, or were not to be."""
+        return self._stepper.fallback
 
     @property
     def picks(self) -> dict[RuleName, Pick]:

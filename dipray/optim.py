@@ -1,15 +1,22 @@
-"""Optimizers and learning-rate schedules by name."""
+"""Optimizers and learning-rate schedules by name.
+
+Made `in_place` they step without the host: the learning rate is a tensor, and so are their counts,
+on the device of the weights. A step can then be recorded and replayed.
+"""
 
 import math
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from dipray.config import FitConfig
 
 Parameters = Iterable[nn.Parameter]
+
+MANNER = ("lr", "fused", "foreach", "capturable")  # of stepping; no part of what was learnt
+NOT_IN_PLACE = ("lbfgs",)  # decides on the host how far to go
 
 
 def decay_of(config: FitConfig) -> float:
@@ -19,44 +26,69 @@ def decay_of(config: FitConfig) -> float:
     return 0.01 if config.optimizer == "adamw" else 0.0
 
 
-def _sgd(parameters: Parameters, config: FitConfig) -> Optimizer:
+def _sgd(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """Gradient descent, with momentum and Nesterov's form of it where they are set."""
     return SGD(
         parameters,
-        lr=config.lr,
+        lr=lr,
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=decay_of(config),
+        fused=_is_tensor(lr) or None,
     )
 
 
-def _adam(parameters: Parameters, config: FitConfig) -> Optimizer:
+def _adam(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """Adam (Kingma and Ba, ICLR 2015); weight decay is an L2 term."""
-    return Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
+    return Adam(
+        parameters,
+        lr=lr,
+        betas=config.betas,
+        weight_decay=decay_of(config),
+        fused=_is_tensor(lr) or None,
+        capturable=_is_tensor(lr),
+    )
 
 
-def _adamw(parameters: Parameters, config: FitConfig) -> Optimizer:
+def _adamw(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
-    return AdamW(parameters, lr=config.lr, betas=config.betas, weight_decay=decay_of(config))
+    return AdamW(
+        parameters,
+        lr=lr,
+        betas=config.betas,
+        weight_decay=decay_of(config),
+        fused=_is_tensor(lr) or None,
+        capturable=_is_tensor(lr),
+    )
 
 
-def _rmsprop(parameters: Parameters, config: FitConfig) -> Optimizer:
+def _rmsprop(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """RMSprop (Tieleman and Hinton, 2012), with momentum where it is set."""
     return RMSprop(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=decay_of(config)
+        parameters,
+        lr=lr,
+        momentum=config.momentum,
+        weight_decay=decay_of(config),
+        # one tensor after the other it would read a learning rate that is a tensor
+        foreach=_is_tensor(lr) or None,
+        capturable=_is_tensor(lr),
     )
 
 
-def _lbfgs(parameters: Parameters, config: FitConfig) -> Optimizer:
+def _lbfgs(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """L-BFGS with 10 steps of memory; line_search strong_wolfe guards its steps."""
     # one quasi-Newton update a step, so that an iteration is one update for every optimizer
     line_search = None if config.line_search == "none" else config.line_search
     return torch.optim.LBFGS(
-        parameters, lr=config.lr, max_iter=1, history_size=10, line_search_fn=line_search
+        parameters, lr=lr, max_iter=1, history_size=10, line_search_fn=line_search
     )
 
 
-OPTIMIZERS: dict[str, Callable[[Parameters, FitConfig], Optimizer]] = {
+def _is_tensor(lr: float | Tensor) -> bool:
+    return isinstance(lr, Tensor)
+
+
+OPTIMIZERS: dict[str, Callable[[Parameters, FitConfig, float | Tensor], Optimizer]] = {
     "sgd": _sgd,
     "adam": _adam,
     "adamw": _adamw,
@@ -65,9 +97,15 @@ OPTIMIZERS: dict[str, Callable[[Parameters, FitConfig], Optimizer]] = {
 }
 
 
-def make_optimizer(parameters: Parameters, config: FitConfig) -> Optimizer:
-    """The optimizer that the configuration names."""
-    return OPTIMIZERS[config.optimizer](parameters, config)
+def make_optimizer(
+    parameters: Parameters, config: FitConfig, *, in_place: bool = False
+) -> Optimizer:
+    """The optimizer that the configuration names; `in_place` for all but NOT_IN_PLACE."""
+    parameters = list(parameters)
+    lr: float | Tensor = config.lr
+    if in_place:
+        lr = torch.tensor(lr, device=parameters[0].device)
+    return OPTIMIZERS[config.optimizer](parameters, config, lr)
 
 
 def _step_decay(progress: float) -> float:

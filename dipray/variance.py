@@ -2,6 +2,7 @@
 
 The two criteria of Wang et al., Early Stopping for Deep Image Prior (arXiv 2112.06074), divided by
 the number of values. Work and waits an iteration do not grow with the window; its memory does.
+Counts are tensors and sums stay where they are, so that an update can be recorded and replayed.
 """
 
 from typing import Any
@@ -18,39 +19,51 @@ class WindowedVariance:
     def __init__(self, like: Tensor, window: int) -> None:
         self._outputs = torch.zeros((window, *like.shape[1:]), device=like.device)
         self._mean = torch.zeros_like(self._outputs[0])
-        self._squares = torch.zeros((), device=like.device)  # sum of squared distances to the mean
-        self._seen = 0
+        # sum of squared distances to the mean; NaN, whatever is added, until the window is full
+        self._squares = torch.full((), torch.nan, device=like.device)
+        self._seen = torch.zeros(1, dtype=torch.long, device=like.device)
 
-    def update(self, output: Tensor) -> Tensor:
-        """Take in the next output (1, C, H, W); 0-dim, NaN until the window is full."""
+    def is_round(self, count: int) -> bool:
+        """Whether the update to so many outputs is an exact one."""
+        return count % len(self._outputs) == 0
+
+    def update(self, output: Tensor, *, exact: bool | None = None) -> Tensor:
+        """Take in the next output (1, C, H, W); 0-dim, NaN until the window is full.
+
+        exact: `is_round` of the outputs so far, this one included; None waits for the device to
+        find out.
+        """
         window = len(self._outputs)
+        if exact is None:
+            exact = self.is_round(int(self._seen) + 1)
         at = self._seen % window
-        newest, oldest = output[0], self._outputs[at].clone()
-        self._outputs[at] = newest
+        newest, oldest = output[0], self._outputs.index_select(0, at)[0]
+        self._outputs.index_copy_(0, at, output)
         self._seen += 1
-        if at == window - 1:
+        if exact:
             # once a window from all of it, so that rounding errors do not add up
-            self._mean = self._outputs.mean(dim=0)
-            self._squares = (self._outputs - self._mean).square().sum()
-        elif self._seen > window:
+            torch.mean(self._outputs, dim=0, out=self._mean)
+            self._squares.copy_((self._outputs - self._mean).square().sum())
+        else:
             before, change = self._mean, newest - oldest
-            self._mean = before + change / window
-            self._squares += (change * (newest - self._mean + oldest - before)).sum()
-        if self._seen < window:
-            return output.new_full((), torch.nan)
+            mean = before + change / window
+            self._squares += (change * (newest - mean + oldest - before)).sum()
+            self._mean.copy_(mean)
         return self._squares / (window * newest.numel())
 
     def state(self) -> dict[str, Any]:
         """The outputs in the window and their running sums."""
         sums = {"mean": self._mean, "squares": self._squares}
-        return {"outputs": self._outputs, **sums, "seen": self._seen}
+        return {"outputs": self._outputs, **sums, "seen": int(self._seen)}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self._outputs.copy_(state["outputs"])
-        self._mean = state["mean"].to(self._mean.device)
-        self._squares = state["squares"].to(self._squares.device)
-        self._seen = state["seen"]
+        self._mean.copy_(state["mean"])
+        self._squares.copy_(state["squares"])
+        self._seen.fill_(state["seen"])
+        if state["seen"] < len(self._outputs):
+            self._squares.fill_(torch.nan)
 
 
 class ExponentialVariance:
@@ -59,27 +72,31 @@ class ExponentialVariance:
     def __init__(self, like: Tensor) -> None:
         self._mean = torch.zeros_like(like)
         self._variance = torch.zeros((), device=like.device)
-        self._seen = 0
+        self._seen = torch.zeros((), dtype=torch.long, device=like.device)
+        self._unknown = torch.full((), torch.nan, device=like.device)
+        self._is_new = True
 
     def update(self, output: Tensor) -> Tensor:
         """Take in the next output (1, C, H, W); 0-dim, NaN until ten times its memory has passed.
 
         It starts from nothing, so its first values say how far the start was, not the outputs move.
         """
-        if self._seen == 0:
-            self._mean = output.clone()
+        if self._is_new:
+            self._mean.copy_(output)
+            self._is_new = False
         distance = (output - self._mean).square().mean()
-        self._variance = (1 - FORGET) * (self._variance + FORGET * distance)
-        self._mean = torch.lerp(self._mean, output, FORGET)
+        self._variance.add_(FORGET * distance).mul_(1 - FORGET)
+        self._mean.lerp_(output, FORGET)
         self._seen += 1
-        return self._variance if self._seen > 10 / FORGET else output.new_full((), torch.nan)
+        return torch.where(self._seen > 10 / FORGET, self._variance, self._unknown)
 
     def state(self) -> dict[str, Any]:
         """Running mean and variance."""
-        return {"mean": self._mean, "variance": self._variance, "seen": self._seen}
+        return {"mean": self._mean, "variance": self._variance, "seen": int(self._seen)}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self._mean = state["mean"].to(self._mean.device)
-        self._variance = state["variance"].to(self._variance.device)
-        self._seen = state["seen"]
+        self._mean.copy_(state["mean"])
+        self._variance.copy_(state["variance"])
+        self._seen.fill_(state["seen"])
+        self._is_new = state["seen"] == 0

@@ -99,6 +99,11 @@ class Descent:
             for theirs, ours in zip(saved["param_groups"], self.optimizer.param_groups, strict=True)
         ]
         self.optimizer.load_state_dict({**saved, "param_groups": groups})
+        for parameter, memory in self.optimizer.state.items():
+            for name, value in memory.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    # it may lie otherwise, saved on another kind of device
+                    memory[name] = torch.empty_like(parameter).copy_(value)
 
     def _data_loss(self, made: Tensor) -> Tensor:
         error = (made - self.y).square()

@@ -70,5 +70,6 @@ class JitteredInput:
         return self.generator.get_state()
 
     def load_state(self, state: Tensor) -> None:
-        """Go on from what `state` gave."""
-        self.generator.set_state(state)
+        """Go on from what `state` gave; on another kind of device from the beginning."""
+        if state.numel() == self.generator.get_state().numel():
+            self.generator.set_state(state)

@@ -192,6 +192,9 @@ class Recorder:
         picks = {rule: pick.to_dict() for rule, pick in self.fit.picks.items()}
         ending = {"outcome": outcome, "stopped_by": stopped_by}
         row = {**ending, **self.summary.outcome_row(), "picks": picks}
+        if self.fit.fallback:
+            origins = self.store.read_json(PROVENANCE)
+            self.store.write_json(PROVENANCE, {**origins, "not_replayed": self.fit.fallback})
         self.store.write_json(OUTCOME, row | ({"reason": reason} if reason else {}))
         self._has_ended = True
         if outcome in FINISHED:

@@ -1,4 +1,4 @@
-"""What a CUDA graph does, on a CPU: operations are noted with their memory, and done again there."""
+"""What a CUDA graph does, on a CPU: operations are noted with their memory, and repeated there."""
 
 from collections.abc import Callable, Iterator
 
@@ -80,7 +80,9 @@ class Tapes:
         if reason:
             raise CaptureError(reason)
         self.recorded += 1
-        operations = [each for each in tape.operations if any(each[4]) or each[0]._schema.is_mutable]
+        operations = [
+            each for each in tape.operations if any(each[4]) or each[0]._schema.is_mutable
+        ]
 
         @torch.no_grad()
         def replay() -> None:

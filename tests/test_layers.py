@@ -15,6 +15,8 @@ PARTS = (
     "operators",
     "inputs",
     "optim",
+    "capture",
+    "stepping",
     "stopping",
     "images",
     "keeper",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from dipray.compiling import compiled
 from dipray.config import FitConfig
 from dipray.device import Precision, memory_format
 from dipray.metrics import tv
@@ -50,6 +51,7 @@ class Descent:
         inputs, outputs = channels
         self.net = build_network(config, inputs=inputs, outputs=outputs).to(y.device)
         self.net.to(memory_format=memory_format(y.device))  # type: ignore[call-overload]
+        self._picture_of = compiled(self.net) if config.compile == "on" else self.net
         self.parameters = list(self.net.parameters())
         self.optimizer = make_optimizer(self.parameters, config, in_place=in_place)
 
@@ -68,7 +70,7 @@ class Descent:
         def closure() -> Any:  # torch types it as float, but hands on what it gets
             self.optimizer.zero_grad(set_to_none=True)
             with self.precision.forward():
-                output = self.net(z)
+                output = self._picture_of(z)
             output = output.float().contiguous()
             made = self.operator(output)
             data_loss = self._data_loss(made)

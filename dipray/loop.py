@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dipray.allocator import keep_freed_memory
+from dipray.automatic import decided
 from dipray.capture import Capture, graphs_on
 from dipray.config import FitConfig
 from dipray.descent import Descent
@@ -99,6 +101,8 @@ class Fit:
         config = config.settled(has_reference=has_reference, known=known_pixels(problem))
         self.config = config
         self.device = resolve_device(config)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.oracle = make_oracle(config, has_reference=has_reference)
         self.watches = {name: Watch(rule) for name, rule in make_rules(config).items()}
         self.problem = problem.to(self.device)
@@ -139,7 +143,7 @@ class Fit:
             y,
             self.problem.operator,
             share,
-            config=self.config,
+            config=decided(self.config, self.device),
             channels=channels,
             in_place=in_place,
         )

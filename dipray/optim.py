@@ -34,7 +34,7 @@ def _sgd(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optim
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=decay_of(config),
-        fused=_is_tensor(lr) or None,
+        fused=True,
     )
 
 
@@ -45,7 +45,7 @@ def _adam(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Opti
         lr=lr,
         betas=config.betas,
         weight_decay=decay_of(config),
-        fused=_is_tensor(lr) or None,
+        fused=True,
         capturable=_is_tensor(lr),
     )
 
@@ -57,7 +57,7 @@ def _adamw(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Opt
         lr=lr,
         betas=config.betas,
         weight_decay=decay_of(config),
-        fused=_is_tensor(lr) or None,
+        fused=True,
         capturable=_is_tensor(lr),
     )
 

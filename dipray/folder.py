@@ -108,7 +108,15 @@ def encode_trace(rows: Rows) -> bytes:
         keeps_nan = field.name in ("loss", "data_loss")
         arrays.append(pa.array(rows[field.name], field.type, from_pandas=not keeps_nan))
     stream = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=TRACE_SCHEMA), stream, compression="zstd")
+    pq.write_table(
+        pa.Table.from_arrays(arrays, schema=TRACE_SCHEMA),
+        stream,
+        compression="zstd",
+        # measured values hardly repeat, and nobody asks for a range of them: so it is a third
+        # smaller, and quicker to write and to read
+        use_dictionary=["lr"],
+        write_statistics=False,
+    )
     return stream.getvalue()
 
 
@@ -125,7 +133,8 @@ def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.
             continue
         try:
             with store.open(f"{TRACE}/{part}") as source:
-                table = pq.ParquetFile(source).read(columns=["iteration", *columns])
+                # many small parts: whoever reads many traces does so in threads of its own
+                table = pq.ParquetFile(source).read(["iteration", *columns], use_threads=False)
             if "iteration" not in table.column_names:
                 raise ValueError("it has no iterations")
             for name in columns:

@@ -35,8 +35,10 @@ from dipray.store import Store
 from dipray.trace import Rows, Summary, concatenate
 
 ROWS_A_PART = 5000
-SECONDS_A_PART = 20.0  # of trace are not to be seen at most while a fit runs
 CHECKPOINT_EVERY_S = 30.0  # the default; so much work is lost at most when a machine dies
+# of trace are not to be seen at most while a fit runs; a checkpoint writes a part too, and readers
+# of many trials like few files
+SECONDS_A_PART = 40.0
 _CHECKPOINT_SHARE = 0.05  # of the time at most that goes into writing checkpoints
 
 

@@ -1,6 +1,7 @@
 """Traces of many trials as one frame, an iteration a row."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,9 @@ def trace_frame(tables: Mapping[str, pa.Table], columns: Sequence[str]) -> pd.Da
     codes = np.repeat(np.arange(len(tables)), lengths)
     schema = pa.schema([(name, _type(name)) for name in columns])
     joined = pa.concat_tables([schema.empty_table(), *tables.values()])
-    arrays = {name: joined[name].to_numpy(zero_copy_only=False) for name in columns}
-    return pd.DataFrame({"trial": pd.Categorical.from_codes(codes, names), **arrays})
+    frame: dict[str, Any] = {"trial": pd.Categorical.from_codes(codes, names)}
+    frame |= {name: np.require(joined[name].to_numpy(), requirements="W") for name in columns}
+    return pd.DataFrame(frame, copy=False)  # each array is its own already
 
 
 def _type(column: str) -> pa.DataType:

@@ -224,6 +224,13 @@ def test_traces_hold_the_columns_and_trials_asked_for(sweep):
     assert list(empty.columns) == ["trial", "iteration", "psnr"]
 
 
+def test_traces_are_free_to_be_changed(sweep):
+    traces = sweep.traces("loss", sweep.trials.index[0])
+    traces.loc[:, "loss"] = 0.0
+    assert (traces["loss"].to_numpy() == 0).all()
+    assert (sweep.traces("loss", sweep.trials.index[0])["loss"] > 0).all()
+
+
 def test_traces_of_other_trials_are_not_read(folder):
     sweep = load_sweep(folder)
     wanted, other = sweep.trials.index[:2]

@@ -147,9 +147,9 @@ def test_what_the_analysis_may_know_is_light(module):
     assert not reached(f"dipray.{module}") & {"torch", "PIL", "ray", "optuna", "matplotlib"}
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The top-level modules of a fresh interpreter after a statement."""
-    script = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+def loaded_by(statements: str) -> set[str]:
+    """The top-level modules of a fresh interpreter after some statements, a line each."""
+    script = f"import sys\n{statements}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -160,6 +160,29 @@ def test_importing_the_package_loads_nothing_heavy():
     loaded = loaded_by("import dipray; dipray.__version__")
     heavy = {"torch", "numpy", "pandas", "pyarrow", "PIL", "pydantic", "ray", "optuna", "skimage"}
     assert not loaded & heavy
+
+
+def test_no_help_loads_anything_heavy():
+    statements = """
+import contextlib, io
+from experiments.cli import PROGRAMS, main
+commands = [["fit"], ["sweep"], ["ensemble"], ["lr-bias"], ["restore"], ["audit"], ["report"],
+            ["show"], ["list"]]
+assert len(commands) == len(PROGRAMS)
+for command in [[], *commands]:
+    said = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(said):
+        main([*command, "--help"])
+    assert "usage: dipray" in said.getvalue(), command"""
+    heavy = {"torch", "numpy", "pandas", "pyarrow", "PIL", "ray", "optuna", "scipy", "sklearn"}
+    assert not loaded_by(statements) & (heavy | {"matplotlib", "plotly", "skimage", "rich"})
+
+
+def test_the_analysis_loads_what_tables_need_and_no_more():
+    loaded = loaded_by("import analysis")
+    assert "pandas" in loaded
+    heavy = {"torch", "ray", "optuna", "matplotlib", "plotly", "scipy", "sklearn", "skimage"}
+    assert not loaded & (heavy | {"rich"})
 
 
 def test_the_configuration_does_without_torch():

@@ -22,6 +22,8 @@ SECTIONS: dict[str, str] = {
     "fit": "experiments.bench.fit",
     "precision": "experiments.bench.precision",
     "many": "experiments.bench.many",
+    "tables": "experiments.bench.tables",
+    "imports": "experiments.bench.imports",
 }
 
 

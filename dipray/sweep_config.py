@@ -30,7 +30,15 @@ def table_number(metric: str) -> str:
 class Resources(StrictModel):
     """What each fit of a sweep may use, and where it runs."""
 
-    report_every: int = Field(25, ge=1, description="iterations between two reports to Tune")
+    report_every: int = Field(
+        25, ge=1, description="iterations between two reports to Tune at least"
+    )
+    reports_per_s: float = Field(
+        20.0,
+        gt=0,
+        description="reports a second of all fits together at most; asha and hyperband are told at "
+        "their rungs and median stopping at every report, whatever this says",
+    )
     cpus_per_trial: float = Field(1.0, gt=0, le=4096, description="also the threads of a fit")
     gpus_per_trial: float | None = Field(
         None,
@@ -50,8 +58,9 @@ class Resources(StrictModel):
     checkpoint_every_s: float | None = Field(
         30.0,
         ge=0,
-        description="seconds between two checkpoints of a fit; 0 is one at each report, None only "
-        "when it is interrupted. They take a twentieth of the time at most, unless it is 0",
+        description="seconds between two checkpoints of a fit; 0 is one every report_every "
+        "iterations, None only when it is interrupted. They take a twentieth of the time at most, "
+        "unless it is 0",
     )
     keep_states: bool = Field(
         False,

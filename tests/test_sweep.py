@@ -338,7 +338,7 @@ def test_a_bad_point_is_refused_before_anything_runs(pictures, tmp_path, space, 
 
 
 def test_every_iteration_may_be_reported(pictures, tmp_path):
-    config = SWEEP.replace(report_every=1)
+    config = SWEEP.replace(report_every=1, reports_per_s=1e6)
     base = BASE.replace(iterations=7)
     run_sweep(pictures[:1], {"net": "skip"}, str(tmp_path), base=base, config=config)
     (progress,) = tmp_path.glob("tune/*/astronaut-*/progress.csv")

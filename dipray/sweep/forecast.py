@@ -16,6 +16,7 @@ from dipray.loop import Fit
 from dipray.problem import Problem
 from dipray.sweep.cluster import Share, alive_nodes, quiet_tune, running_ray, share_out
 from dipray.sweep.plan import DEFAULT_SAMPLES, Plan, Request
+from dipray.sweep.schedulers import pace
 from dipray.sweep.search import OptunaPerPicture, Planned
 from dipray.sweep.space import draw
 
@@ -90,8 +91,8 @@ def forecast(request: Request) -> Forecast:
         share = share_out(request.config, request.base.device, nodes)
         seen = _measure(kinds, needs, problems, share)
     moments = {key: _moment(key, needs, seen) for key in kinds}
-    every = request.config.report_every
     at_once = min(request.config.max_concurrent or share.slots, share.slots)
+    paced = pace(request.config, at_once)
     durations, disk = [], 0
     for trial, config in fits:
         moment = moments[_kind(trial.problem, config)]
@@ -99,7 +100,8 @@ def forecast(request: Request) -> Forecast:
         durations.append(duration)
         pictures = 8 + config.snapshots
         disk += pictures * moment.picture + _ROW * config.iterations
-        disk += _PART * (1 + int(duration / 20)) + _REPORT * (1 + config.iterations // every)
+        disk += _PART * (1 + int(duration / 20))
+        disk += _REPORT * (1 + paced.most(config.iterations, duration))
     checkpoints = sorted((moment.checkpoint for moment in moments.values()), reverse=True)
     speeds = [moment.seconds for moment in moments.values()]
     return Forecast(

@@ -20,6 +20,7 @@ from ray.tune.schedulers import (
 from dipray.errors import FolderError
 from dipray.folder import STOPPED
 from dipray.store import Store
+from dipray.sweep.pace import Pace, places
 from dipray.sweep.recall import Known
 from dipray.sweep_config import SweepConfig
 
@@ -65,6 +66,23 @@ def make_scheduler(config: SweepConfig, trials: Store) -> "PerPicture":
         "none": FIFOScheduler,
     }
     return PerPicture(config.scheduler, makers[config.scheduler], trials)
+
+
+def pace(config: SweepConfig, at_once: int) -> Pace:
+    """How often each trial reports where so many run at once.
+
+    ASHA and HyperBand look at rungs alone, all brackets at some of the same. Median stopping
+    compares means over reports, so it is given them all.
+    """
+    every = config.report_every
+    if config.scheduler == "median":
+        return Pace(every)
+    awaited: frozenset[int] = frozenset()
+    if config.scheduler != "none":
+        most = int(np.log(BEYOND / config.grace_period) / np.log(config.reduction_factor))
+        rungs = (config.grace_period * config.reduction_factor**k for k in range(most + 1))
+        awaited = places(rungs, every)
+    return Pace(every, awaited, at_once / config.reports_per_s)
 
 
 @dataclass(eq=False)

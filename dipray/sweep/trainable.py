@@ -21,6 +21,7 @@ from dipray.recorder import CHECKPOINT_EVERY_S, Recorder, clear, one_line, recor
 from dipray.resumption import Resumption, extend, resume
 from dipray.store import Store
 from dipray.sweep.extension import Shorter, longest_below
+from dipray.sweep.pace import Pace, Pacer
 from dipray.sweep.relay import reachable
 from dipray.sweep.worst import WORST_LOSS, WORST_PSNR
 from dipray.trace import Summary
@@ -52,7 +53,7 @@ class TrialSettings:
     sweep: Store
     call: str
     desk: Any  # the driver's Desk, None where its disk is everybody's
-    report_every: int
+    pace: Pace
     threads: int
     gpu_share: float
     checkpoint_every_s: float | None = CHECKPOINT_EVERY_S
@@ -105,11 +106,10 @@ class FitTrainable(tune.Trainable):
 
     def _advance(self, recorder: Recorder) -> Outcome | None:
         """Run up to the next report; how the fit ended, if it did."""
-        every, fit = self.settings.report_every, recorder.fit
-        while fit.iteration < self.stop_at:
+        while recorder.fit.iteration < self.stop_at:
             block = next(self.blocks)
             recorder.add(block)
-            if block.outcome is not None or fit.iteration % every == 0:
+            if block.outcome is not None or self.pacer.is_due(recorder.fit.iteration):
                 return block.outcome
         return None
 
@@ -132,7 +132,8 @@ class FitTrainable(tune.Trainable):
             # a scheduler had decided, and then all broke off: it ends there, not anew
             folder.write_json(STOPPED, note)
             self.stop_at = note.get("stopped_at", math.inf)
-        self.blocks = fit.blocks(self.settings.report_every)
+        self.blocks = fit.blocks(self.settings.pace.every)
+        self.pacer = Pacer(self.settings.pace)
 
     def _extended(
         self, folder: Store, problem: Problem, fit: Fit, resumption: Resumption

@@ -19,7 +19,7 @@ from dipray.sweep.extension import kept_states
 from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
-from dipray.sweep.schedulers import PerPicture, make_scheduler
+from dipray.sweep.schedulers import PerPicture, make_scheduler, pace
 from dipray.sweep.search import Planned
 from dipray.sweep.trainable import FitTrainable, TrialSettings
 
@@ -39,6 +39,7 @@ def run_trials(
     config, store = request.config, request.store
     nodes = [node["Resources"] for node in alive_nodes()]
     share = share_out(config, request.base.device, nodes)
+    at_once = config.max_concurrent or share.slots
     scheduler = _scheduler(request)
     relays = store.is_local and may_have_other_disks(config.address)
     started = time.perf_counter()
@@ -48,7 +49,7 @@ def run_trials(
         sweep=store,
         call=call,
         desk=open_desk(store) if relays else None,
-        report_every=config.report_every,
+        pace=pace(config, min(at_once, len(search))),
         threads=max(1, math.floor(share.cpus)),
         gpu_share=share.gpus,
         checkpoint_every_s=config.checkpoint_every_s,
@@ -65,7 +66,7 @@ def run_trials(
             search_alg=search,
             scheduler=scheduler,
             num_samples=len(search),
-            max_concurrent_trials=config.max_concurrent or share.slots,
+            max_concurrent_trials=at_once,
             time_budget_s=config.time_budget_s,
             reuse_actors=True,
             trial_name_creator=_trial_name,

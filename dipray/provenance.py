@@ -1,5 +1,6 @@
 """Where a result came from: versions, commit, device, seeds."""
 
+import functools
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ def provenance(config: FitConfig, device: torch.device) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -43,6 +45,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@functools.cache
 def device_name(device: torch.device) -> str:
     """The model of the GPU or processor."""
     if device.type == "cuda":
@@ -55,6 +58,7 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+@functools.cache  # what was imported stays, whatever is committed while it runs
 def _git_commit() -> str | None:
     """The commit of the source that runs, with + if it was changed; None outside a checkout."""
     here = Path(dipray.__file__).parent

@@ -33,11 +33,12 @@ class Resources(StrictModel):
     report_every: int = Field(
         25, ge=1, description="iterations between two reports to Tune at least"
     )
-    reports_per_s: float = Field(
+    reports_per_s: float | None = Field(
         20.0,
         gt=0,
-        description="reports a second of all fits together at most; asha and hyperband are told at "
-        "their rungs and median stopping at every report, whatever this says",
+        description="reports a second at most of all fits together, and of each at most one; None "
+        "is without limit. asha and hyperband are told at their rungs, and median stopping of "
+        "everything, whatever this says",
     )
     cpus_per_trial: float = Field(1.0, gt=0, le=4096, description="also the threads of a fit")
     gpus_per_trial: float | None = Field(

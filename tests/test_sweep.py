@@ -122,7 +122,11 @@ def test_tune_reads_its_own_files(swept):
 
     store, _ = swept
     folder = store.names("tune")[0]
-    frame = ExperimentAnalysis(f"{store}/tune/{folder}").dataframe()
+    analysis = ExperimentAnalysis(f"{store}/tune/{folder}")
+    assert all(trial.run_metadata.metric_n_steps == {} for trial in analysis.trials)
+    best = analysis.get_best_trial("psnr_peak", mode="max", scope="last-5-avg")
+    assert best.metric_analysis["psnr_peak"]["last-5-avg"] > 0
+    frame = analysis.dataframe()
     ours = load_sweep(store).trials
     assert len(frame) == 8
     for row in frame.to_dict("records"):
@@ -338,7 +342,7 @@ def test_a_bad_point_is_refused_before_anything_runs(pictures, tmp_path, space, 
 
 
 def test_every_iteration_may_be_reported(pictures, tmp_path):
-    config = SWEEP.replace(report_every=1, reports_per_s=1e6)
+    config = SWEEP.replace(report_every=1, reports_per_s=None)
     base = BASE.replace(iterations=7)
     run_sweep(pictures[:1], {"net": "skip"}, str(tmp_path), base=base, config=config)
     (progress,) = tmp_path.glob("tune/*/astronaut-*/progress.csv")

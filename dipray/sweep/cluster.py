@@ -101,8 +101,16 @@ def _on_loopback() -> Iterator[None]:
 
 @contextmanager
 def quiet_tune() -> Iterator[None]:
-    """Tune and Optuna without their own lines: a failed trial is a row with its reason."""
-    settings = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0"}
+    """Tune and Optuna without their own lines: a failed trial is a row with its reason.
+
+    Tune also writes down its own state less often than by itself, since no sweep is restored from
+    that, and copies its files to the sweep's folder at the same times.
+    """
+    settings = {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "TUNE_GLOBAL_CHECKPOINT_S": os.environ.get("TUNE_GLOBAL_CHECKPOINT_S", "60"),
+    }
     before = {name: os.environ.get(name) for name in settings}
     tune_log = logging.getLogger("ray.tune")
     levels = tune_log.level, optuna.logging.get_verbosity()

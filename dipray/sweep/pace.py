@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+LEAST_PAUSE_S = 1.0  # between two reports of one trial, which nobody would read
+
 
 @dataclass(frozen=True)
 class Pace:

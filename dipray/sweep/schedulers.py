@@ -20,7 +20,7 @@ from ray.tune.schedulers import (
 from dipray.errors import FolderError
 from dipray.folder import STOPPED
 from dipray.store import Store
-from dipray.sweep.pace import Pace, places
+from dipray.sweep.pace import LEAST_PAUSE_S, Pace, places
 from dipray.sweep.recall import Known
 from dipray.sweep_config import SweepConfig
 
@@ -75,14 +75,14 @@ def pace(config: SweepConfig, at_once: int) -> Pace:
     compares means over reports, so it is given them all.
     """
     every = config.report_every
-    if config.scheduler == "median":
+    if config.scheduler == "median" or config.reports_per_s is None:
         return Pace(every)
     awaited: frozenset[int] = frozenset()
     if config.scheduler != "none":
         most = int(np.log(BEYOND / config.grace_period) / np.log(config.reduction_factor))
         rungs = (config.grace_period * config.reduction_factor**k for k in range(most + 1))
         awaited = places(rungs, every)
-    return Pace(every, awaited, at_once / config.reports_per_s)
+    return Pace(every, awaited, max(LEAST_PAUSE_S, at_once / config.reports_per_s))
 
 
 @dataclass(eq=False)

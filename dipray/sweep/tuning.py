@@ -16,6 +16,7 @@ from dipray.folder import TUNE
 from dipray.recorder import one_line
 from dipray.sweep.cluster import alive_nodes, may_have_other_disks, share_out
 from dipray.sweep.extension import kept_states
+from dipray.sweep.lean import Lean
 from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
@@ -75,7 +76,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(store.child(TUNE)),
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, Lean()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
             verbose=0,

@@ -24,6 +24,7 @@ SECTIONS: dict[str, str] = {
     "many": "experiments.bench.many",
     "tables": "experiments.bench.tables",
     "imports": "experiments.bench.imports",
+    "overhead": "experiments.bench.overhead",
 }
 
 

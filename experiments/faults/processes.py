@@ -73,6 +73,14 @@ def resident_bytes(pid: int) -> int:
     return 0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has had; 0 if it is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def open_files(pid: int) -> int:
     """Its file descriptors; 0 if it is gone."""
     with contextlib.suppress(OSError):

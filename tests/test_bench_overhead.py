@@ -1,0 +1,31 @@
+"""The benchmark of a sweep's overhead runs and counts; its seconds are nobody's business here."""
+
+import sys
+
+import pytest
+
+from experiments.bench.overhead import GOAL, Side, measure
+from tests.ray_local import local_ray  # noqa: F401
+
+pytestmark = pytest.mark.ray
+
+
+def test_overhead_is_wall_over_what_the_fits_alone_would_take():
+    side = Side("r", wall=54.0, bare=100.0, fits=20)
+    found = side.finding("w", GOAL)
+    assert (found.ours, found.theirs, found.ratio) == (54.0, 50.0, 1.08)
+    assert found.met
+    assert found.remark == "a bare fit 5.00 s, a trial 0.40 s more; r"
+    side.wall = 54.1
+    assert not side.finding("w", GOAL).met
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+@pytest.mark.usefixtures("local_ray")
+def test_the_section_measures_what_it_says():
+    wall, cpu, textbook, reports, memory = measure(device="cpu", quick=True)
+    assert "2 trials, 2 at a time" in wall.what and "2 trials" in textbook.what
+    assert all(each.ratio > 0 for each in (wall, cpu, textbook))
+    assert wall.goal == GOAL and str(reports.goal) == "at most 20"
+    assert reports.met
+    assert "MiB" in memory.unit

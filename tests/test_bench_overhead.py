@@ -1,13 +1,17 @@
 """The benchmark of a sweep's overhead runs and counts; its seconds are nobody's business here."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from experiments.bench import overhead
 from experiments.bench.overhead import GOAL, Side, measure
 from tests.ray_local import local_ray  # noqa: F401
 
 pytestmark = pytest.mark.ray
+
+GROWN = SimpleNamespace(driver_per_100=0.5, driver_early=300.0, driver_end=301.0)
 
 
 def test_overhead_is_wall_over_what_the_fits_alone_would_take():
@@ -22,10 +26,12 @@ def test_overhead_is_wall_over_what_the_fits_alone_would_take():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
 @pytest.mark.usefixtures("local_ray")
-def test_the_section_measures_what_it_says():
+def test_the_section_measures_what_it_says(monkeypatch):
+    asked = []  # which has a test of its own
+    monkeypatch.setattr(overhead, "endurance", lambda folder, **size: asked.append(size) or GROWN)
     wall, cpu, textbook, reports, memory = measure(device="cpu", quick=True)
     assert "2 trials, 2 at a time" in wall.what and "2 trials" in textbook.what
     assert all(each.ratio > 0 for each in (wall, cpu, textbook))
     assert wall.goal == GOAL and str(reports.goal) == "at most 20"
     assert reports.met
-    assert "MiB" in memory.unit
+    assert asked and (memory.ours, memory.remark) == (0.5, "300 to 301 MiB")

@@ -57,7 +57,7 @@ class Size:
     endured: int
 
 
-FULL = Size(rounds=5, trials=20, textbook=10, seconds=5.0, side=64, endured=400)
+FULL = Size(rounds=2, trials=50, textbook=20, seconds=5.0, side=64, endured=400)
 QUICK = Size(rounds=1, trials=2, textbook=2, seconds=0.3, side=32, endured=4)
 
 
@@ -82,7 +82,7 @@ def _measure(size: Size, folder: Path) -> list[Finding]:
         bench = Bench(problem, folder, processes, _lasting(problem, processes, size.seconds))
         for round_ in range(size.rounds):
             seeds = range(round_ * size.trials, (round_ + 1) * size.trials)
-            bench.round(seeds, size.textbook)
+            bench.round(seeds, size.textbook, sweeps_first=bool(round_ % 2))
         grown = endurance(folder / "endurance", trials=size.endured)
     ours, textbook = bench.ours, bench.textbook
     return [
@@ -154,18 +154,26 @@ class Bench:
     ours: Side = field(default_factory=lambda: Side("processes reused"))
     textbook: Side = field(default_factory=lambda: Side("a process a trial, a report an iteration"))
 
-    def round(self, seeds: Sequence[int], textbook: int) -> None:
-        """Bare fits, the sweep, and the same of the textbook's for the first of the seeds."""
+    def round(self, seeds: Sequence[int], textbook: int, *, sweeps_first: bool) -> None:
+        """Bare fits and the sweep, and of the first of the seeds the textbook's."""
         configs = [self.base.replace(seed=seed) for seed in seeds]
-        self._bare(self.ours, bare_seconds, configs)
+        few = configs[:textbook]
+        steps = [
+            lambda: self._bare(self.ours, bare_seconds, configs),
+            lambda: self._sweep(seeds),
+            lambda: self._sweep_textbook(few),
+            lambda: self._bare(self.textbook, textbook_seconds, few),
+        ]
+        for step in reversed(steps) if sweeps_first else steps:
+            step()
+
+    def _sweep(self, seeds: Sequence[int]) -> None:
         clock = Clock()
         store = str(self.folder / f"sweep-{seeds[0]}")
         config = SweepConfig(scheduler="none", max_concurrent=AT_ONCE)
         space = {"seed": list(seeds)}
         run_sweep([self.problem], space, store, base=self.base, config=config, callbacks=[clock])
         clock.add_to(self.ours)
-        self._sweep_textbook(configs[:textbook])
-        self._bare(self.textbook, textbook_seconds, configs[:textbook])
 
     def _bare(
         self, side: Side, fit: Callable[[Problem, FitConfig], Taken], configs: list[FitConfig]
@@ -198,21 +206,27 @@ class Bench:
 class Clock(tune.Callback):
     """When the first trial began and the last one ended, and the reports in between.
 
-    The processor time is of the processes that are there all the while.
+    Processor time counts once all workers are up; that of a worker that ends before the last trial
+    counts up to the trial before.
     """
 
     def __init__(self) -> None:
-        self.began: float | None = None
+        self.began = 0.0
+        self.started = 0
         self.cpu_before: dict[int, float] = {}
-        self.ended = self.cpu = 0.0
+        self.cpu_now: dict[int, float] = {}
+        self.ended = 0.0
         self.reports = 0
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial begins."""
-        if self.began is None:
-            self.began, self.cpu_before = time.perf_counter(), _processor_time()
+        self.started += 1
+        if self.started == 1:
+            self.began = time.perf_counter()
+        if self.started == AT_ONCE:
+            self.cpu_before = _processor_time()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: Any, **info: Any
@@ -225,14 +239,12 @@ class Clock(tune.Callback):
     ) -> None:
         """A trial ends."""
         self.ended = time.perf_counter()
-        now = _processor_time()
-        self.cpu = sum(now[pid] - self.cpu_before.get(pid, 0.0) for pid in now)
+        self.cpu_now |= _processor_time()
 
     def add_to(self, side: Side) -> None:
         """What this sweep took."""
-        assert self.began is not None
         side.wall += self.ended - self.began
-        side.cpu += self.cpu
+        side.cpu += sum(now - self.cpu_before.get(pid, 0.0) for pid, now in self.cpu_now.items())
         side.reports += self.reports
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.bench import overhead
-from experiments.bench.overhead import GOAL, Side, measure
+from experiments.bench.clock import Side
+from experiments.bench.overhead import GOAL, measure
 from tests.ray_local import local_ray  # noqa: F401
 
 pytestmark = pytest.mark.ray

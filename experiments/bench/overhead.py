@@ -8,36 +8,27 @@ Beside it a plain Tune function that reports at each iteration, each trial in a 
 against its own loop without Ray.
 """
 
-import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 from ray import tune
-from ray.tune.experiment import Trial
-from torch import Tensor
 
 from dipray.config import FitConfig
-from dipray.loop import Fit
-from dipray.models import build_network
 from dipray.problem import Problem
 from dipray.sweep import SweepConfig, run_sweep
 from dipray.sweep.cluster import quiet_tune, running_ray
+from experiments.bench.bare import BLOCK, Taken, bare_seconds, textbook_seconds, textbook_trial
+from experiments.bench.clock import AT_ONCE, Clock, Side
 from experiments.bench.finding import Finding, Goal
 from experiments.faults.endurance import endurance
-from experiments.faults.processes import cpu_seconds, descendants
 from experiments.studies.pictures import noisy_problem
 
-AT_ONCE = 2  # fits, of one thread each
-Taken = tuple[float, float]  # seconds of a fit: wall, processor
-BLOCK = 25  # iterations between two looks at a bare fit, as in a sweep
 GOAL = Goal("at most", 1.08)
 BASE = FitConfig(depth=3, features=16, device="cpu", holdout=0.0)
 
@@ -110,37 +101,10 @@ def _measure(size: Size, folder: Path) -> list[Finding]:
             f"memory of the driver, {size.endured} short trials",
             grown.driver_per_100,
             "MiB for 100 trials",
+            goal=Goal("at most", 2, of="value"),
             remark=f"{grown.driver_early:.0f} to {grown.driver_end:.0f} MiB",
         ),
     ]
-
-
-@dataclass
-class Side:
-    """Sums over rounds, in seconds: wall of sweeps, wall of the same fits bare, processor time."""
-
-    remark: str
-    wall: float = 0.0
-    cpu: float = 0.0
-    bare: float = 0.0
-    bare_cpu: float = 0.0
-    fits: int = 0
-    reports: int = 0
-
-    def finding(self, what: str, goal: Goal | None = None) -> Finding:
-        """Wall over the sum of bare fits divided by how many ran at once."""
-        alone = self.bare / AT_ONCE
-        more = AT_ONCE * (self.wall - alone) / self.fits
-        return Finding(
-            what,
-            self.wall,
-            beside=f"bare fits / {AT_ONCE}",
-            theirs=alone,
-            ratio=self.wall / alone,
-            goal=goal,
-            remark=f"a bare fit {self.bare / self.fits:.2f} s, a trial {more:.2f} s more; "
-            f"{self.remark}",
-        )
 
 
 @dataclass
@@ -203,102 +167,9 @@ class Bench:
         clock.add_to(self.textbook)
 
 
-class Clock(tune.Callback):
-    """When the first trial began and the last one ended, and the reports in between.
-
-    Processor time counts once all workers are up; that of a worker that ends before the last trial
-    counts up to the trial before.
-    """
-
-    def __init__(self) -> None:
-        self.began = 0.0
-        self.started = 0
-        self.cpu_before: dict[int, float] = {}
-        self.cpu_now: dict[int, float] = {}
-        self.ended = 0.0
-        self.reports = 0
-
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """A trial begins."""
-        self.started += 1
-        if self.started == 1:
-            self.began = time.perf_counter()
-        if self.started == AT_ONCE:
-            self.cpu_before = _processor_time()
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: Any, **info: Any
-    ) -> None:
-        """A trial reports."""
-        self.reports += 1
-
-    def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """A trial ends."""
-        self.ended = time.perf_counter()
-        self.cpu_now |= _processor_time()
-
-    def add_to(self, side: Side) -> None:
-        """What this sweep took."""
-        side.wall += self.ended - self.began
-        side.cpu += sum(now - self.cpu_before.get(pid, 0.0) for pid, now in self.cpu_now.items())
-        side.reports += self.reports
-
-
-def _processor_time() -> dict[int, float]:
-    """Of this process and all below it."""
-    return {pid: cpu_seconds(pid) for pid in (os.getpid(), *descendants(os.getpid()))}
-
-
 def _lasting(problem: Problem, processes: ProcessPoolExecutor, seconds: float) -> FitConfig:
     """Iterations that last so long, two fits at a time; both processes are warm then."""
     for tried in (BLOCK, 4 * BLOCK):
         config = BASE.replace(iterations=tried)
         took = max(processes.map(bare_seconds, [problem] * AT_ONCE, [config] * AT_ONCE))[0]
     return BASE.replace(iterations=max(1, round(tried * seconds / took / BLOCK)) * BLOCK)
-
-
-def bare_seconds(problem: Problem, config: FitConfig) -> Taken:
-    """A fit and nothing else."""
-    return _seconds(lambda: Fit(problem, config).blocks(BLOCK))
-
-
-def textbook_fit(problem: Problem, config: FitConfig) -> Iterator[dict[str, float]]:
-    """The loop as it is written in a notebook: a number of each iteration read at once."""
-    torch.manual_seed(config.seed)
-    channels, height, width = problem.picture_shape
-    net = build_network(config, inputs=32, outputs=channels)
-    z = 0.1 * torch.rand(1, 32, height, width)
-    optimizer = torch.optim.Adam(net.parameters(), lr=config.lr)
-    truth = problem.reference
-    assert isinstance(truth, Tensor)
-    for iteration in range(1, config.iterations + 1):
-        optimizer.zero_grad()
-        output = net(z + config.input_jitter * torch.randn_like(z))
-        loss = torch.nn.functional.mse_loss(output, problem.y)
-        loss.backward()
-        optimizer.step()
-        psnr = -10 * torch.log10(torch.nn.functional.mse_loss(output.detach(), truth))
-        yield {"iteration": iteration, "loss": loss.item(), "psnr": psnr.item()}
-
-
-def textbook_seconds(problem: Problem, config: FitConfig) -> Taken:
-    """The same without Ray."""
-    return _seconds(lambda: textbook_fit(problem, config))
-
-
-def _seconds(begin: Callable[[], Iterator[object]]) -> Taken:
-    started, cpu_before = time.perf_counter(), time.process_time()
-    for _ in begin():
-        pass
-    return time.perf_counter() - started, time.process_time() - cpu_before
-
-
-def textbook_trial(point: dict[str, Any], *, problem: Problem, base: FitConfig) -> None:
-    """The function that Tune runs."""
-    torch.set_num_threads(1)
-    for numbers in textbook_fit(problem, base.replace(**point)):
-        tune.report(numbers)

@@ -15,6 +15,11 @@ snapshots/       the output at some iterations, 000100.png for the 100th
 checkpoint/      the fit's whole state at the last two places it can go on from; none once it
                  ended, or with keep_states the one from which a larger budget goes on
 
+A fit in tiles has config.json, problem.json, provenance.json, outcome.json and *.png, all of the
+blended picture, and no trace:
+tiling.json      size and overlap of the tiles, and where each begins
+tiles/<tile>/    a fit's folder, for each row-column
+
 A sweep:
 sweep.json          what was asked last
 problems/<name>/    problem.json, measurement.png, reference.png, baselines.json and their pictures
@@ -53,6 +58,9 @@ STOPPED = "stopped.json"
 SWEEP = "sweep.json"
 PROBLEMS, TRIALS, TUNE, FIGURES = "problems", "trials", "tune", "figures"
 BASELINES = "baselines.json"
+
+# and what a fit in tiles does
+TILING, TILES = "tiling.json", "tiles"
 
 SNAPSHOTS = "snapshots"
 CHECKPOINTS = "checkpoint"

@@ -69,7 +69,10 @@ class Advice:
     def __str__(self) -> str:
         said = f"needs about {self.needed / _GIB:.1f} GiB, there are {self.there / _GIB:.1f}"
         ways = [f"features={self.features}"] if self.features else []
-        ways += [f"a picture of {self.side}x{self.side} pixels"] if self.side else []
+        if self.side:
+            ways.append(
+                f"a picture of {self.side}x{self.side} pixels (dipray fit --tile {self.side})"
+            )
         return f"{said}; {' or '.join(ways) or 'neither fewer features nor a smaller picture'} fits"
 
 

@@ -1,7 +1,9 @@
 """Linear measurement operators A, differentiable, with edges that lose nothing."""
 
+import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -89,3 +91,43 @@ class Downsample(nn.Module):
         narrow = x @ self.columns.t()
         result: Tensor = self.rows @ narrow
         return result
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the border of a window within which not all that is measured is whole."""
+        half_width = KERNELS[self.kernel][1]
+        ratio = max(m.shape[1] / m.shape[0] for m in (self.rows, self.columns))
+        return math.ceil((half_width + 0.5) * ratio)
+
+    def window(self, rows: slice, columns: slice) -> "Window":
+        """What this operator makes of these rows and columns of the picture alone."""
+        part = copy.deepcopy(self)
+        part.rows, measured_rows, whole_rows = _window(self.rows, rows)
+        part.columns, measured_columns, whole_columns = _window(self.columns, columns)
+        whole = (whole_rows[:, None] & whole_columns)[None, None]
+        return Window(part, measured_rows, measured_columns, whole)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A downsampling seen through a window of the picture.
+
+    rows, columns: of y, the values that it makes. whole: (1, 1, h, w) of bool, True for those that
+    come from within the window alone, and are then the same as without a window.
+    """
+
+    operator: Downsample
+    rows: slice
+    columns: slice
+    whole: Tensor
+
+
+def _window(matrix: Tensor, span: slice) -> tuple[Tensor, slice, Tensor]:
+    """A resampling matrix cut to `span`, its place among the rows, and which rows are whole."""
+    made, length = matrix.shape
+    count = -(-(span.stop - span.start) * made // length)  # the same for spans of one length
+    first = span.start * made // length
+    rows = slice(first, first + count)
+    outside = matrix[rows].clone()
+    outside[:, span] = 0
+    return matrix[rows, span].clone(), rows, (outside == 0).all(dim=1)

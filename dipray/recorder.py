@@ -21,6 +21,8 @@ from dipray.folder import (
     PROVENANCE,
     SNAPSHOTS,
     STOPPED,
+    TILES,
+    TILING,
     TRACE,
     encode_trace,
     part_file,
@@ -45,7 +47,7 @@ _CHECKPOINT_SHARE = 0.05  # of the time at most that goes into writing checkpoin
 def clear(store: Store) -> None:
     """Remove what an earlier fit left in its folder, and nothing else."""
     pictures = (f"{name}.png" for name in PICTURES)
-    for stale in (OUTCOME, STOPPED, CHECKPOINTS, TRACE, SNAPSHOTS, *pictures):
+    for stale in (OUTCOME, STOPPED, CHECKPOINTS, TRACE, SNAPSHOTS, TILING, TILES, *pictures):
         store.remove(stale)
 
 

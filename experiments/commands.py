@@ -20,6 +20,7 @@ class FitCommand:
       dipray fit --task denoise --clean photo.png --noise-sigma 25
       dipray fit --task superres --image small.png --scale 4
       dipray fit --task inpaint --image torn.png --mask known.png
+      dipray fit --image large.png --tile 512
     """
 
     problem: TaskConfig
@@ -31,6 +32,14 @@ class FitCommand:
     25 iterations, None: only when it is interrupted"""
     overwrite: bool = False
     """replace another fit in that folder, or begin this one anew"""
+    tile: int | None = None
+    """for pictures that do not fit into memory: fit tiles of so many pixels a side (of the restored
+    picture), one after the other, and blend them; None: the whole picture at once"""
+    tile_overlap: int | None = None
+    """pixels that neighbouring tiles share at least, up to half a tile; 0 leaves seams; None: an
+    eighth of the tile or 32, and twice the reach of the filter for superres"""
+    dry_run: bool = False
+    """say how much memory it would take, and how much there is; then end"""
 
 
 @dataclass

@@ -1,63 +1,64 @@
-"""`dipray fit`: one fit into a folder, with a progress bar."""
+"""`dipray fit`: one fit into a folder, whole or in tiles."""
 
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analysis import Sweep, load_sweep, write_figures, write_tables
-from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import (
     CONFIG,
-    FAILED,
     FIGURES,
-    INTERRUPTED,
     PROBLEM,
-    PROBLEMS,
+    TILING,
     is_finished,
     problem_said,
     read_outcome,
     trial_id,
 )
-from dipray.footprint import explained
-from dipray.held_out import known_pixels
 from dipray.problem import Problem
-from dipray.problem_folder import write_problem
-from dipray.recorder import Recorder, clear, one_line
-from dipray.resumption import resume
+from dipray.recorder import clear
 from dipray.store import Store
-from dipray.trace import Summary
 from experiments.commands import FitCommand
-from experiments.interruption import first_ctrl_c
+from experiments.fit_into import fit_into
 from experiments.invocation import command_line
 from experiments.outcomes import Lines
 from experiments.problems import name_apart
+from experiments.tiled import describe_tiles, fit_tiles_into
+from experiments.work import Work, divided, needs
 
-BLOCK = 25  # iterations between two looks at the progress
-MOST_PIXELS = 512 * 512  # of a picture that known methods, too, are tried on: they take seconds
+_BEST: tuple[tuple[str, str], ...] = (
+    # the first of these that is there is the restored picture
+    ("peak_ema.png", "peak_ema.png (best average)"),
+    ("peak_val_ema.png", "peak_val_ema.png (average at its best held-out error)"),
+    ("ema.png", "ema.png (last average)"),
+)
 
 
 def run_fit(command: FitCommand) -> int:
     """Fit, save, and say in a few lines what came out."""
     console = Console()
-    problem = name_apart([command.problem])[0]
-    config = command.config.settled(
-        has_reference=problem.reference is not None, known=known_pixels(problem)
-    )
-    identity = trial_id(problem.name, problem.fingerprint(), config)
-    store = Store(command.save_dir or f"runs/{identity}")
     lines = Lines(console)
-    if _holds_this(store, problem, config, overwrite=command.overwrite):
+    problem = name_apart([command.problem])[0]
+    work = divided(problem, command.config, tile=command.tile, overlap=command.tile_overlap)
+    if command.dry_run:
+        for line in needs(problem, work):
+            lines.say(line)
+        return 0
+    identity = trial_id(problem.name, problem.fingerprint(), work.config) + work.suffix
+    store = Store(command.save_dir or f"runs/{identity}")
+    if _holds_this(store, problem, work, overwrite=command.overwrite):
         lines.say(f"{store} holds this very fit already; --overwrite runs it again")
         _tell(lines, load_sweep(store))
         return 0
     if command.overwrite:
         clear(store)
+    every_s = command.checkpoint_every_s
     try:
-        is_whole = fit_into(
-            store, problem, config, console, checkpoint_every_s=command.checkpoint_every_s
-        )
+        if work.tiles is None:
+            is_whole = fit_into(store, problem, work.config, console, checkpoint_every_s=every_s)
+        else:
+            is_whole = fit_tiles_into(store, problem, work, console, checkpoint_every_s=every_s)
     except KeyboardInterrupt:
         _leave(lines, store)  # what there is of it
         raise
@@ -78,7 +79,9 @@ def _leave(lines: Lines, store: Store) -> None:
 
 
 def _tell(lines: Lines, sweep: Sweep) -> None:
-    for line in [*describe(read_outcome(sweep.store)), *_places(sweep)]:
+    outcome = read_outcome(sweep.store)
+    said = describe_tiles(outcome) if sweep.store.exists(TILING) else describe(outcome)
+    for line in [*said, *_places(sweep)]:
         lines.say(line)
 
 
@@ -86,21 +89,16 @@ def _places(sweep: Sweep) -> list[str]:
     """What known methods come to, and where the results lie."""
     methods = sweep.baselines.dropna(subset="psnr")
     known = [f"{row['method']} {row['psnr']:.2f} dB" for row in methods.to_dict("records")]
-    trials = sweep.trials
-    picture = "ema.png (last average)"
-    if trials["psnr_peak"].notna().any():
-        picture = "peak_ema.png (best average)"
-    elif trials["val_psnr_ema_peak"].notna().any():
-        picture = "peak_val_ema.png (average at its best held-out error)"
+    picture = next((text for file, text in _BEST if sweep.store.exists(file)), None)
     return [
         *([f"known      {', '.join(known)}"] if known else []),
-        f"restored   {sweep.store}/{picture}",
-        f"figures    {sweep.store}/{FIGURES}",
+        *([f"restored   {sweep.store}/{picture}"] if picture else []),
+        *([f"figures    {sweep.store}/{FIGURES}"] if sweep.store.exists(FIGURES) else []),
         f"folder     {sweep.store}",
     ]
 
 
-def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite: bool) -> bool:
+def _holds_this(store: Store, problem: Problem, work: Work, *, overwrite: bool) -> bool:
     """Whether this fit is there, finished; raises FolderError if something else is."""
     if not store.names():
         return False
@@ -111,9 +109,12 @@ def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite:
     before = store.read_json(CONFIG)
     differing = [
         name
-        for name, value in config.to_dict().items()
+        for name, value in work.config.to_dict().items()
         if not isinstance(before, dict) or before.get(name) != value
     ]
+    tiles = store.read_json(TILING) if store.exists(TILING) else None
+    if tiles != (None if work.tiles is None else work.tiles.to_dict()):
+        differing.insert(0, "tiles")
     if problem_said(store, "fingerprint") != problem.fingerprint():
         differing.insert(0, "picture or truth")
     if differing:
@@ -122,71 +123,6 @@ def _holds_this(store: Store, problem: Problem, config: FitConfig, *, overwrite:
             "--save-dir, or --overwrite it"
         )
     return is_finished(store)
-
-
-def fit_into(
-    store: Store,
-    problem: Problem,
-    config: FitConfig,
-    console: Console,
-    *,
-    checkpoint_every_s: float | None = None,
-) -> bool:
-    """Run a fit, or go on with it, and record it, showing its progress; whether it came to its end.
-
-    Ctrl-C ends it after the present iteration, ready to go on; pressed again, at once.
-    """
-    fit, resumption = resume(store, problem, config)
-    lines = Lines(console)
-    for complaint in resumption.refused:
-        lines.say(f"refused    {complaint}")
-    if resumption.iteration:
-        lines.say(f"goes on    after iteration {resumption.iteration}")
-    recorder = Recorder(store, fit, checkpoint_every_s=checkpoint_every_s, resumption=resumption)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[quality]}"),
-        console=console,
-        transient=True,
-    ) as progress:
-        task = progress.add_task(problem.name, total=config.iterations, quality="")
-        try:
-            if not resumption.iteration:
-                _write_problem(store, problem)
-            with first_ctrl_c(fit.pause) as ctrl_c:
-                for block in fit.blocks(BLOCK):
-                    recorder.add(block)
-                    quality = _quality(recorder.summary)
-                    progress.update(task, completed=fit.iteration, quality=quality)
-                    if ctrl_c.is_asked and block.outcome is None:
-                        recorder.interrupt()
-                        return False
-        except KeyboardInterrupt:
-            recorder.end(INTERRUPTED)
-            raise
-        except Exception as error:
-            said = explained(error, config, problem.picture_shape, fit.device)
-            recorder.end(FAILED, reason=one_line(said))
-            raise said from error
-    return True
-
-
-def _write_problem(store: Store, problem: Problem) -> None:
-    store.remove(PROBLEMS)  # of a fit that this one replaces
-    store.remove(FIGURES)
-    _, height, width = problem.picture_shape
-    own = store.child(PROBLEMS, problem.name)
-    write_problem(own, problem, with_baselines=height * width <= MOST_PIXELS)
-
-
-def _quality(summary: Summary) -> str:
-    values = summary.values
-    if values["psnr"] == values["psnr"]:
-        return f"PSNR {values['psnr']:.2f} dB, average {values['psnr_ema']:.2f} dB"
-    return f"loss {values['loss']:.3g}"
 
 
 def describe(outcome: dict[str, object]) -> list[str]:

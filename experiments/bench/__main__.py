@@ -25,6 +25,7 @@ SECTIONS: dict[str, str] = {
     "tables": "experiments.bench.tables",
     "imports": "experiments.bench.imports",
     "overhead": "experiments.bench.overhead",
+    "memory": "experiments.bench.memory",
 }
 
 

@@ -1,0 +1,98 @@
+"""Does a picture fitted in tiles show where they meet, and is it as good as one fitted whole?
+
+Command: python -m experiments.seams
+Cost: ten minutes on two CPU cores.
+Expected: tiles joined without a blend show a seam (ratio well above 1), blended ones do not; the
+PSNR of the tiles is not below that of the whole fit. A picture fitted whole, and the truth, say
+what ratio there is without any tile.
+"""
+
+import itertools
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage import data
+from torch import Tensor
+
+from dipray.config import FitConfig
+from dipray.images import encode_png
+from dipray.loop import fit
+from dipray.metrics import psnr
+from dipray.problem import Problem
+from dipray.tasks.truth import add_noise
+from dipray.tile_problem import tile_problems, tiling
+from dipray.tiled_fit import blended, fit_tiles
+from dipray.tiling import Axis, Tiling
+from experiments.exits import exit_code
+
+FOLDER = Path("runs/seams")
+TILE, OVERLAP = 144, 32  # four tiles of 256x256 pixels
+CONFIG = FitConfig(features=16, depth=4, iterations=1000, snapshots=0, device="cpu")
+NEAR = 8  # pixels on each side of a seam that it is held against
+
+
+def seam(picture: Tensor, tiles: Tiling) -> float:
+    """Mean |difference| of pixels across the seams over that of their neighbourhood; 1: no seam.
+
+    picture: (1, C, H, W). A seam is the middle of what two tiles share.
+    """
+    across, beside = [], []
+    for axis, dim in zip(tiles.axes, (2, 3), strict=True):
+        steps = picture.diff(dim=dim).abs().mean(dim=(0, 1, 5 - dim)).tolist()
+        seams = _seams(axis)
+        across += [steps[at] for at in seams]
+        near = {at + by for at in seams for by in range(-NEAR, NEAR + 1)} - set(seams)
+        beside += [steps[at] for at in sorted(near) if 0 <= at < len(steps)]
+    return float(np.mean(across) / np.mean(beside))
+
+
+def _seams(axis: Axis) -> list[int]:
+    pairs = itertools.pairwise(axis.spans)
+    return [(second.start + first.stop) // 2 - 1 for first, second in pairs]
+
+
+def photograph() -> Problem:
+    """scikit-image's astronaut, every 2x2 pixels averaged to 256x256, with noise of sigma 25."""
+    small = data.astronaut().reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
+    truth = torch.from_numpy(small.round().astype(np.float32) / 255).permute(2, 0, 1)[None]
+    return Problem(add_noise(truth, noise_sigma=25, seed=0), reference=truth, name="astronaut")
+
+
+def main() -> int:
+    """Fit it whole, in tiles of one seed, and in tiles of one seed each; say PSNR and seams."""
+    problem = photograph()
+    truth = problem.reference
+    assert truth is not None
+    whole = fit(problem, CONFIG).images
+    same = fit_tiles(problem, CONFIG, tile=TILE, overlap=OVERLAP)
+    parts = [each.images for each in same.tiles.values()]
+    apart = tiling(problem, tile=TILE, overlap=OVERLAP)
+    others = [
+        fit(each, CONFIG.replace(seed=seed)).images
+        for seed, each in enumerate(tile_problems(problem, apart).values())
+    ]
+    made = {
+        "the truth": {"ema": truth, "final": truth},
+        "whole": whole,
+        "tiles, blended": same.images,
+        "tiles, butt-joined": blended(replace(same.tiling, overlap=0), parts),
+        "tiles of a seed each, blended": blended(apart, others),
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, images in made.items():
+        for kind in ("final", "ema", "peak_ema"):
+            if kind in images:
+                level = float(psnr(images[kind], truth))
+                ratio = seam(images[kind], same.tiling)
+                print(f"{name}, {kind}: PSNR {level:.2f} dB, seam {ratio:.2f}", flush=True)
+                file = f"{name.replace(', ', '-').replace(' ', '-')}-{kind}.png"
+                (FOLDER / file).write_bytes(encode_png(images[kind]))
+    print(f"pictures in {FOLDER}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code("seams", main))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dipray.problem import Problem as Problem
     from dipray.task_config import TaskConfig as TaskConfig
     from dipray.tasks import build_problem as build_problem
+    from dipray.tiled_fit import TiledResult as TiledResult
+    from dipray.tiled_fit import fit_tiles as fit_tiles
 
 __version__ = "0.1.0"
 
@@ -30,6 +32,8 @@ _HOME = {
     "TaskConfig": "dipray.task_config",
     "build_problem": "dipray.tasks",
     "read_picture": "dipray.images",
+    "TiledResult": "dipray.tiled_fit",
+    "fit_tiles": "dipray.tiled_fit",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604

@@ -58,6 +58,7 @@ def test_advice_names_what_fits_and_no_more():
     assert footprint(config, (3, found.side, found.side)) <= there
     assert footprint(config, (3, 2 * found.side, 2 * found.side)) > there
     assert f"features={found.features} or a picture of {found.side}x{found.side}" in str(found)
+    assert f"(dipray fit --tile {found.side}) fits" in str(found)
     assert "neither fewer features nor a smaller picture fits" in str(advice(config, SHAPE, 0))
 
 

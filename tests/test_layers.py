@@ -24,6 +24,8 @@ PARTS = (
     "risk",
     "variance",
     "watch",
+    "tiling",
+    "tile_problem",
 )
 
 

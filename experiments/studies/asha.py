@@ -37,7 +37,7 @@ def _space(flags: StudyFlags) -> Grid:
     grid = read_grid(GRID)
     if flags.smoke_test:
         grid["net"], grid["depth"] = grid["net"][:1], 2
-    return {**grid, "seed": flags.fit_seeds}
+    return {"seed": flags.fit_seeds, **grid}  # a whole grid before the next seed begins
 
 
 def _answer(found: Findings) -> None:

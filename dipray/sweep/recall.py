@@ -8,19 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dipray.config import FitConfig
 from dipray.errors import FolderError
 from dipray.folder import CONFIG, is_finished, problem_said, read_trace
 from dipray.store import Store
+from dipray.sweep.reports import Reports, as_reported, column_of
 from dipray.sweep.search import Picture
-from dipray.sweep.worst import WORST_LOSS, WORST_PSNR
 
 _THREADS = 16  # most of the time goes into waiting for files
-
-Reports = list[dict[str, float]]  # iteration and metric, in order
 
 
 @dataclass(frozen=True)
@@ -68,32 +63,13 @@ def _agrees(folder: Store, settings: Mapping[str, object]) -> bool:
 
 
 def _reports(folder: Store, metric: str, every: int) -> Reports:
-    column = metric.removesuffix("_peak")
     try:
-        table, _ = read_trace(folder, ["iteration", column])
+        table, _ = read_trace(folder, ["iteration", column_of(metric)])
     except FolderError:
         return []
     iterations = table["iteration"].to_numpy()
-    values = table[column].cast("float64").to_numpy(zero_copy_only=False)
-    if not len(iterations) or not np.isfinite(values).any():
-        return []
-    is_peak = metric.endswith("_peak")
-    known = np.fmax.accumulate(values) if is_peak else _last_known(values)
-    worst = WORST_LOSS if metric == "loss" else WORST_PSNR
-    known = np.where(np.isfinite(known), known, worst)
-    if metric == "loss" and not np.isfinite(values[-1]):
-        known[-1] = worst  # it diverged
-    ends = np.flatnonzero(
-        (iterations % every == 0) | (np.arange(len(iterations)) == len(known) - 1)
-    )
-    return [{"iteration": int(iterations[at]), metric: float(known[at])} for at in ends]
-
-
-def _last_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each value, or where it is not finite the last one that was."""
-    places = np.where(np.isfinite(values), np.arange(len(values)), -1)
-    places = np.maximum.accumulate(places)
-    return np.where(places >= 0, values[places], np.nan)
+    values = table[column_of(metric)].cast("float64").to_numpy(zero_copy_only=False)
+    return as_reported(iterations, values, metric=metric, every=every)
 
 
 def masks(

@@ -53,19 +53,29 @@ def _median(config: SweepConfig) -> TrialScheduler:
     )
 
 
-def make_scheduler(config: SweepConfig, trials: Store) -> "PerPicture":
-    """The scheduler that the configuration names; trials: the folder of the trials' folders.
-
-    auto is what it is where the truth is known.
-    """
-    config = config.settled(has_truth=True)
+def _maker(config: SweepConfig) -> Make:
+    """What makes the scheduler that a settled configuration names."""
     makers: dict[str, Make] = {
         "asha": partial(_asha, config, 1),
         "hyperband": partial(_asha, config, 3),
         "median": partial(_median, config),
         "none": FIFOScheduler,
     }
-    return PerPicture(config.scheduler, makers[config.scheduler], trials)
+    return makers[config.scheduler]
+
+
+def make_scheduler(config: SweepConfig, trials: Store) -> "Noting":
+    """The scheduler that the configuration names; trials: the folder of the trials' folders.
+
+    auto is what it is where the truth is known.
+    """
+    config = config.settled(has_truth=True)
+    return Noting(config.scheduler, _maker(config), trials)
+
+
+def per_picture(config: SweepConfig) -> "PerPicture":
+    """The same, but what it decides is written nowhere."""
+    return PerPicture(_maker(config.settled(has_truth=True)))
 
 
 def pace(config: SweepConfig, at_once: int) -> Pace:
@@ -108,21 +118,17 @@ def _drawing_by(name: str) -> Iterator[None]:
 
 
 class PerPicture(FIFOScheduler):
-    """One scheduler for each picture, and a note in a trial's folder when it is ended.
+    """One scheduler for each picture.
 
-    ASHA compares raw metrics, so in one scheduler for all the hard pictures would die. The note is
-    written here since a trial cannot know who ended it.
+    ASHA compares raw metrics, so in one scheduler for all the hard pictures would die.
     A trial that starts again from its checkpoint reports some things once more: each counts once.
     """
 
-    def __init__(self, name: str, make: Make, trials: Store) -> None:
+    def __init__(self, make: Make) -> None:
         super().__init__()
-        self._name = name
         self._make = make
-        self._trials = trials
         self._each: dict[str, TrialScheduler] = {}
         self._standins: dict[str, Standin] = {}
-        self._notes: dict[str, dict[str, Any]] = {}
 
     def _of(self, problem: str) -> TrialScheduler:
         if problem not in self._each:
@@ -158,12 +164,46 @@ class PerPicture(FIFOScheduler):
             scheduler.on_trial_add(tune_controller, standin)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Pass on; note an early end."""
+        """Pass on."""
         scheduler, standin = self._both(trial)
         if int(result["iteration"]) <= standin.furthest:
             return TrialScheduler.CONTINUE
         standin.furthest = int(result["iteration"])
         decision: str = scheduler.on_trial_result(tune_controller, standin, result)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Pass on."""
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_complete(tune_controller, standin, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on."""
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_remove(tune_controller, standin)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Pass on."""
+        scheduler, standin = self._both(trial)
+        scheduler.on_trial_error(tune_controller, standin)
+
+    def debug_string(self) -> str:
+        """What each picture's scheduler says of itself."""
+        return "\n".join(f"{name}: {each.debug_string()}" for name, each in self._each.items())
+
+
+class Noting(PerPicture):
+    """Leaves a note in the folder of a trial that it ends, since a trial cannot know who did."""
+
+    def __init__(self, name: str, make: Make, trials: Store) -> None:
+        super().__init__(make)
+        self._name = name
+        self._trials = trials
+        self._notes: dict[str, dict[str, Any]] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Pass on; note an early end."""
+        decision = super().on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.STOP:
             note = {"stopped_by": self._name, "stopped_at": int(result["iteration"])}
             self._notes[trial.config["trial"]] = note
@@ -177,23 +217,8 @@ class PerPicture(FIFOScheduler):
             self._trials.child(name).write_json(STOPPED, self._notes[name])
             del self._notes[name]
 
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Pass on."""
-        scheduler, standin = self._both(trial)
-        scheduler.on_trial_complete(tune_controller, standin, result)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Pass on."""
-        scheduler, standin = self._both(trial)
-        scheduler.on_trial_remove(tune_controller, standin)
-
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Pass on; raises FolderError at a full disk, where all that follow would fail, too."""
-        scheduler, standin = self._both(trial)
-        scheduler.on_trial_error(tune_controller, standin)
+        super().on_trial_error(tune_controller, trial)
         if self._trials.is_full:
             raise FolderError(f"{self._trials}: the disk is full")
-
-    def debug_string(self) -> str:
-        """What each picture's scheduler says of itself."""
-        return "\n".join(f"{name}: {each.debug_string()}" for name, each in self._each.items())

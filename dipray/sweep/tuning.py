@@ -20,7 +20,7 @@ from dipray.sweep.lean import Lean
 from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
-from dipray.sweep.schedulers import PerPicture, make_scheduler, pace
+from dipray.sweep.schedulers import Noting, make_scheduler, pace
 from dipray.sweep.search import Planned
 from dipray.sweep.trainable import FitTrainable, TrialSettings
 
@@ -99,7 +99,7 @@ def run_trials(
     return seconds, [(search.given[Path(each.path).name], each.error) for each in ended]
 
 
-def _scheduler(request: Request) -> PerPicture:
+def _scheduler(request: Request) -> Noting:
     """The scheduler, knowing what earlier calls have seen."""
     config = request.config
     scheduler = make_scheduler(config, request.trials)

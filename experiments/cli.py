@@ -17,6 +17,7 @@ from experiments.commands import (
     FitCommand,
     ListCommand,
     LrBiasCommand,
+    ReplayCommand,
     ReportCommand,
     RestoreCommand,
     ShowCommand,
@@ -32,6 +33,7 @@ Command = (
     | Annotated[LrBiasCommand, tyro.conf.subcommand("lr-bias")]
     | Annotated[RestoreCommand, tyro.conf.subcommand("restore")]
     | Annotated[AuditCommand, tyro.conf.subcommand("audit")]
+    | Annotated[ReplayCommand, tyro.conf.subcommand("replay")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
@@ -45,6 +47,7 @@ PROGRAMS: dict[type, tuple[str, str]] = {
     LrBiasCommand: ("experiments.lr_bias", "run_lr_bias"),
     RestoreCommand: ("experiments.restore", "run_restore"),
     AuditCommand: ("experiments.audit", "run_audit"),
+    ReplayCommand: ("experiments.replay", "run_replay"),
     ReportCommand: ("experiments.report", "run_report"),
     ShowCommand: ("experiments.show", "run_show"),
     ListCommand: ("experiments.catalogue", "run_list"),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from dipray.config import MAX_PIXELS, FitConfig, Kernel
-from dipray.sweep_config import Resources, SweepConfig
+from dipray.sweep_config import Metric, Resources, SweepConfig
 from dipray.task_config import PicturesConfig, TaskConfig
 
 
@@ -190,6 +190,39 @@ class AuditCommand:
     """dB that a pick may be below the best of its fit and still be in time"""
     save_dir: str | None = None
     """folder of tables and figures; None: audit/ in the run, or beside the runs"""
+
+
+@dataclass
+class ReplayCommand:
+    """Say what a scheduler would have saved and lost in a sweep that has run to its end.
+
+    The scheduler is told what the fits reported, in the order in which they would have come, and
+    ends those that it would have ended. Which these are depends on the order in which fits begin,
+    so several are drawn. Nothing is fitted; it takes seconds.
+
+    For example:
+      dipray replay runs/mine --scheduler asha --grace-period 100
+      dipray replay runs/mine --scheduler median --metric psnr_ema_peak --parallel 8
+    """
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """folders of sweeps that no scheduler cut short, or their URIs; several are merged"""
+    scheduler: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """what ends bad fits early, as in `dipray sweep`"""
+    metric: Metric = "auto"
+    """what it compares; auto: the metric of the sweep"""
+    grace_period: int = 100
+    """iterations before a fit can be ended early"""
+    reduction_factor: float = 3.0
+    """asha, hyperband: of so many fits at a rung one goes on"""
+    seeds: int = 20
+    """orders of the fits, each drawn at random with a seed from 0"""
+    parallel: int = 2
+    """fits at a time"""
+    clock: Literal["iterations", "seconds"] = "iterations"
+    """whether all fits are equally fast, or as fast as they were"""
+    save_dir: str | None = None
+    """folder of the tables; None: replay/ in the run; needed with several"""
 
 
 @dataclass

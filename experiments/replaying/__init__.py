@@ -1,0 +1,1 @@
+"""Schedulers replayed over finished sweeps."""

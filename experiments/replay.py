@@ -3,7 +3,6 @@
 import contextlib
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import Sweep, load_sweep, write_table
@@ -14,6 +13,7 @@ from dipray.sweep_config import SweepConfig
 from experiments.commands import ReplayCommand
 from experiments.outcomes import Lines
 from experiments.replaying.fits import whole_fits
+from experiments.replaying.orders import drawn_order
 from experiments.replaying.printed import endings, scores_table, truth_lines
 from experiments.replaying.scores import scores
 from experiments.terminal import Terminal
@@ -34,8 +34,7 @@ def run_replay(command: ReplayCommand) -> int:
     whole = whole_fits(sweep, config, clock=command.clock)
     rows, ended = [], []
     for seed in range(command.seeds):
-        order = np.random.default_rng(seed).permutation(len(whole.fits))
-        replayed = replay([whole.fits[at] for at in order], config, parallel=command.parallel)
+        replayed = replay(drawn_order(whole.fits, seed), config, parallel=command.parallel)
         rows.append(scores(replayed, whole, config).assign(seed=seed))
         ended.append(_ends(replayed).assign(seed=seed))
     table, ends = pd.concat(rows, ignore_index=True), pd.concat(ended, ignore_index=True)

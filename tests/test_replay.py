@@ -17,6 +17,7 @@ from dipray.sweep.replay import WholeFit, replay
 from dipray.tasks.truth import add_noise
 from experiments.cli import main
 from experiments.replaying.fits import whole_fits
+from experiments.replaying.orders import drawn_order
 from experiments.replaying.scores import scores
 from tests.ray_local import local_ray  # noqa: F401
 from tests.synthetic import BASE, add_trial, empty_sweep, trace_rows
@@ -77,6 +78,15 @@ def test_nothing_can_run_on_nothing():
     with pytest.raises(ConfigError, match="parallel=0: allowed is 1 or more"):
         replay([made("a", [1])], ASHA, parallel=0)
     assert replay([], ASHA, parallel=2).told == ()
+
+
+def test_orders_are_drawn_with_the_pictures_in_turn():
+    fits = [made(f"{problem}{i}", [1], problem=problem) for problem in "pq" for i in range(9)]
+    drawn = drawn_order([*fits, made("q9", [1], problem="q")], 3)
+    assert [fit.problem for fit in drawn] == [*"pq" * 9, "q"]
+    assert len({fit.trial for fit in drawn}) == 19
+    assert drawn[:18:2] != fits[:9]
+    assert drawn_order(fits, 3) == drawn_order(fits, 3) != drawn_order(fits, 4)
 
 
 # what a sweep did is what its replay does

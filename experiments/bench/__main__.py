@@ -26,6 +26,7 @@ SECTIONS: dict[str, str] = {
     "imports": "experiments.bench.imports",
     "overhead": "experiments.bench.overhead",
     "memory": "experiments.bench.memory",
+    "asha": "experiments.bench.asha",
 }
 
 

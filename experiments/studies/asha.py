@@ -16,12 +16,27 @@ speed: both can make it miss.
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 import search_spaces
 from dipray.config import FitConfig
 from dipray.sweep import Grid, read_grid
 from dipray.sweep_config import Resources
+from experiments.studies.asha_figure import draw_best_so_far
+from experiments.studies.asha_replays import (
+    MOST_LOST,
+    MOST_SHARE,
+    OTHER_ORDERS,
+    PARALLEL,
+    asha,
+    at_equal_iterations,
+    by_seed,
+    other_settings,
+    verdicts,
+)
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
+from experiments.studies.pictures import picture_of
 from experiments.studies.study import Study, main
 
 GRID = Path(search_spaces.__file__).parent / "grids" / "forty_eight.json"
@@ -41,7 +56,53 @@ def _space(flags: StudyFlags) -> Grid:
 
 
 def _answer(found: Findings) -> None:
-    found.say("to be answered")
+    config = asha(found.sweep)
+    grids = by_seed(found.sweep, config, found.trials)
+    table, curves = verdicts(grids, config)
+    found.write("verdicts", table)
+    found.write("curves", curves)
+    found.say(
+        f"ASHA, grace period {config.grace_period}, factor {config.reduction_factor:g}, "
+        f"{PARALLEL} fits at a time, {config.metric}; one order for each seed:"
+    )
+    found.say_each(sentences(table, curves))
+    figure = draw_best_so_far(
+        curves,
+        most_lost=MOST_LOST,
+        title=f"mean over {table['problem'].nunique()} photographs; bands: {len(grids)} seeds",
+    )
+    found.draw("best_so_far", figure)
+    others = other_settings(found.sweep, found.trials)
+    found.write("other_settings", others)
+    found.say(f"other settings, looked at afterwards, {OTHER_ORDERS} orders for each seed:")
+    found.say_each(
+        f"{row['setting']}: {row['share']:.1%} of the iterations, {row['lost']:.2f} dB lost, "
+        f"{row['worst']:.2f} at worst; within {MOST_LOST} dB {row['within']:.0%} of the time"
+        for row in others.to_dict("records")
+    )
+
+
+def sentences(table: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
+    """What each seed's replay cost and lost, what random search would have, and the verdict."""
+    equal = at_equal_iterations(curves)
+    said = []
+    for at_end in equal.to_dict("records"):
+        rows = table[table["seed"] == at_end["seed"]]
+        losses = ", ".join(
+            f"{row['lost']:.2f} dB on {picture_of(row['problem'])}"
+            for row in rows.to_dict("records")
+        )
+        said.append(
+            f"seed {at_end['seed']:.0f}: {at_end['share']:.1%} of the iterations, lost {losses}; "
+            f"random search with as many loses {at_end['random']:.2f} dB in the mean of both"
+        )
+    worst, share = table["lost"].max(), equal["share"].max()
+    met = worst <= MOST_LOST and share <= MOST_SHARE
+    said.append(
+        f"{'as expected' if met else 'refuted'}: at worst {worst:.2f} dB lost (expected at most "
+        f"{MOST_LOST}) and {share:.1%} of the iterations (at most {MOST_SHARE:.0%})"
+    )
+    return said
 
 
 STUDY = Study(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dipray.automatic import TOLERANCE
 from dipray.config import FitConfig
@@ -72,6 +73,8 @@ def _wanted(device: str, quick: bool) -> tuple[list[str], list[Finding]]:
         reason = ""
         if device == "cpu" and name == "tf32":
             reason = "only CUDA devices have it"
+        elif device == "cpu" and name == "bf16" and not quick and not _has_bf16():
+            reason = "this processor lacks it and imitates it, many times slower than fp32"
         elif device != "cpu" and name == "no C kernels":
             continue
         elif quick and name == "compiled":
@@ -95,6 +98,11 @@ def _finding(name: str, exact: Peaks, peaks: Peaks) -> Finding:
         remark=f"mean {change.mean():+.3f} dB ({change.min():+.2f} to {change.max():+.2f}), of the "
         f"average {of_average.mean():+.3f} dB; speed {ratio(exact.seconds, peaks.seconds):.2f}x",
     )
+
+
+def _has_bf16() -> bool:
+    """Whether the processor computes in bf16."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager

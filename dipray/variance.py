@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 FORGET = 0.1  # weight of the newest output in the exponential variance; the paper's
+_MEMORY = round(10 / FORGET)  # outputs, after which the start is forgotten
 
 
 class WindowedVariance:
@@ -88,7 +89,7 @@ class ExponentialVariance:
         self._variance.add_(FORGET * distance).mul_(1 - FORGET)
         self._mean.lerp_(output, FORGET)
         self._seen += 1
-        return torch.where(self._seen > 10 / FORGET, self._variance, self._unknown)
+        return torch.where(self._seen > _MEMORY, self._variance, self._unknown)
 
     def state(self) -> dict[str, Any]:
         """Running mean and variance."""

@@ -27,7 +27,8 @@ EVERYTHING = {"variance_window": 8, "holdout": 0.1, "sure_sigma": 25.0, "tv_weig
 
 
 @pytest.fixture(autouse=True)
-def _capturable_on_the_cpu(monkeypatch):
+def _as_on_a_gpu(monkeypatch):
+    monkeypatch.setattr("dipray.models.layers.kernels", lambda: None)  # no tape sees what C does
     # torch's RMSprop checks the device; what it computes is the same on every one
     module = sys.modules[torch.optim.RMSprop.__module__]
     monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda: ["cpu"])
@@ -204,12 +205,11 @@ def test_a_fit_that_diverges_is_cut_where_it_did(problem, tiny):
     assert len(rows["loss"]) == len(plain["loss"])
 
 
-@pytest.mark.parametrize("optimizer", IN_PLACE)
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_channels_may_lie_last(optimizer, problem, tiny, monkeypatch):
     """As they do on CUDA, and with states of fits whose channels do not."""
     # the jitter fills memory in order, and would be other noise
     config = tiny.replace(optimizer=optimizer, lr=1e-3, net="unet", input_jitter=0.0, **EVERYTHING)
-    config = config.replace(momentum=0.5) if optimizer in ("sgd", "rmsprop") else config
     contiguous, _ = start(problem, config)
     next(contiguous.blocks(10))
     state = contiguous.state()

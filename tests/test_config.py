@@ -119,6 +119,7 @@ CHANGES = {
     "seed_input": 1,
     "seed_jitter": 1,
     "precision": "bf16",
+    "compile": "on",
     "device": "cpu",
 }
 

@@ -1,9 +1,12 @@
 import pytest
 import torch
 
+from dipray.automatic import decided
+from dipray.compiling import compiled
 from dipray.config import FitConfig
 from dipray.device import Precision, resolve_device
 from dipray.errors import ConfigError
+from dipray.loop import Fit, fit
 
 
 @pytest.fixture
@@ -49,3 +52,43 @@ def test_a_device_that_is_not_there_is_told():
 
 def test_auto_is_a_device():
     assert resolve_device(FitConfig()).type in ("cpu", "cuda", "mps")
+
+
+def test_auto_is_what_was_measured_on_such_a_device(monkeypatch):
+    asked = FitConfig(precision="auto", compile="auto")
+    monkeypatch.setattr("dipray.automatic.PASSED", {"cpu": ("bf16", "on")})
+    here = decided(asked, torch.device("cpu"))
+    assert (here.precision, here.compile) == ("bf16", "on")
+    elsewhere = decided(asked, torch.device("cuda"))  # which was not measured
+    assert (elsewhere.precision, elsewhere.compile) == ("fp32", "off")
+    fixed = FitConfig(precision="fp32")
+    assert decided(fixed, torch.device("cpu")) is fixed
+
+
+def test_auto_fits_and_is_kept_in_the_configuration(problem, tiny):
+    config = tiny.replace(precision="auto", compile="auto")
+    run = Fit(problem, config)
+    assert run.config.precision == "auto"
+    exact = fit(problem, tiny)
+    assert fit(problem, config).trace["loss"].tolist() == exact.trace["loss"].tolist()
+
+
+def test_compiling_needs_a_compiler(monkeypatch):
+    monkeypatch.setattr("dipray.compiling.shutil.which", lambda _: None)
+    with pytest.raises(ConfigError, match=r"compile='on': there is no C\+\+ compiler") as caught:
+        compiled(torch.nn.Linear(1, 1))
+    assert caught.value.field == "compile"
+
+
+def test_a_compiled_network_is_fitted(monkeypatch, problem, tiny):
+    # compiling takes minutes: that the loop runs what comes of it is seen without
+    made = []
+
+    def stand_in(net):
+        made.append(net)
+        return lambda z: net(z)
+
+    monkeypatch.setattr("dipray.descent.compiled", stand_in)
+    on = fit(problem, tiny.replace(compile="on"))
+    assert len(made) == 1
+    assert on.trace["loss"].tolist() == fit(problem, tiny).trace["loss"].tolist()

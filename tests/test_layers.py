@@ -169,7 +169,7 @@ def test_no_help_loads_anything_heavy():
 import contextlib, io
 from experiments.cli import PROGRAMS, main
 commands = [["fit"], ["sweep"], ["ensemble"], ["lr-bias"], ["restore"], ["audit"], ["report"],
-            ["show"], ["list"]]
+            ["replay"], ["show"], ["list"]]
 assert len(commands) == len(PROGRAMS)
 for command in [[], *commands]:
     said = io.StringIO()

@@ -23,7 +23,7 @@ def footprint(config: FitConfig, shape: tuple[int, int, int]) -> int:
     """Bytes that a fit of a picture (C, H, W) needs at its peak, about; without the process itself.
 
     What the backward pass keeps is counted exactly, on torch's meta device, which computes nothing;
-    what is around it is a rule of thumb. Measured on a CPU: 0.87 to 1.14 times this
+    what is around it is a rule of thumb. Measured on a CPU: 0.73 to 1.14 times this
     (`python -m experiments.footprints`).
     """
     channels, height, width = shape

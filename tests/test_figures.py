@@ -104,7 +104,7 @@ def test_an_interrupted_fit_says_so_in_its_folder(tmp_path, clean_file, monkeypa
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.fit.write_problem", interrupted)
+    monkeypatch.setattr("experiments.fit_into.write_problem", interrupted)
     folder = tmp_path / "one"
     assert fit("--clean", clean_file, "--noise-sigma", 25, "--save-dir", folder) == 130
     assert load_sweep(folder).trials["outcome"].item() == "INTERRUPTED"

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from dipray.errors import FolderError
 from experiments.bench import overhead
-from experiments.bench.clock import Side
+from experiments.bench.clock import Clock, Side
 from experiments.bench.overhead import GOAL, measure
 from tests.ray_local import local_ray  # noqa: F401
 
@@ -23,6 +24,14 @@ def test_overhead_is_wall_over_what_the_fits_alone_would_take():
     assert found.remark == "a bare fit 5.00 s, a trial 0.40 s more; r"
     side.wall = 54.1
     assert not side.finding("w", GOAL).met
+
+
+def test_a_sweep_that_was_interrupted_is_not_measured():
+    clock, side = Clock(), Side("r")
+    clock.on_trial_start(0, [], None)
+    with pytest.raises(FolderError, match="only 0 of 2 trials"):
+        clock.add_to(side, 2)
+    assert side == Side("r")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")

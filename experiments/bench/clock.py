@@ -8,6 +8,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from dipray.errors import FolderError
 from experiments.bench.finding import Finding, Goal
 from experiments.faults.processes import cpu_seconds, descendants
 
@@ -55,6 +56,7 @@ class Clock(tune.Callback):
         self.cpu_before: dict[int, float] = {}
         self.cpu_now: dict[int, float] = {}
         self.ended = 0.0
+        self.completed = 0
         self.reports = 0
 
     def on_trial_start(
@@ -78,10 +80,16 @@ class Clock(tune.Callback):
     ) -> None:
         """A trial ends."""
         self.ended = time.perf_counter()
+        self.completed += 1
         self.cpu_now |= _processor_time()
 
-    def add_to(self, side: Side) -> None:
-        """What this sweep took."""
+    def add_to(self, side: Side, trials: int) -> None:
+        """What this sweep took; raises FolderError if not all of its trials came to their end."""
+        if self.completed != trials:
+            raise FolderError(
+                f"only {self.completed} of {trials} trials of a sweep came to their end; nothing "
+                "is measured that way: see that nothing interrupts it, and run it again"
+            )
         side.wall += self.ended - self.began
         side.cpu += sum(now - self.cpu_before.get(pid, 0.0) for pid, now in self.cpu_now.items())
         side.reports += self.reports

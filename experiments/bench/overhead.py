@@ -137,7 +137,7 @@ class Bench:
         config = SweepConfig(scheduler="none", max_concurrent=AT_ONCE)
         space = {"seed": list(seeds)}
         run_sweep([self.problem], space, store, base=self.base, config=config, callbacks=[clock])
-        clock.add_to(self.ours)
+        clock.add_to(self.ours, len(seeds))
 
     def _bare(
         self, side: Side, fit: Callable[[Problem, FitConfig], Taken], configs: list[FitConfig]
@@ -164,7 +164,7 @@ class Bench:
                 verbose=0,
             ),
         ).fit()
-        clock.add_to(self.textbook)
+        clock.add_to(self.textbook, len(configs))
 
 
 def _lasting(problem: Problem, processes: ProcessPoolExecutor, seconds: float) -> FitConfig:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.report.lines import MOST_COLOURED
 from analysis.report.words import rounded
 from analysis.sweep import Sweep
 from dipray.trace import COLUMNS
@@ -17,26 +18,29 @@ COLUMN_CHOICE = (
     *("tv", "tv_ema", "hf_energy", "hf_energy_ema", "laplacian", "laplacian_ema", "grad_norm"),
 )
 _COSTLY = [column.name for column in COLUMNS if column.costly and column.name in COLUMN_CHOICE]
-_ALL_POINTS = 40_000  # of all lines of a column together
-_FEWEST_POINTS = 40
+_GREY_POINTS = 20_000  # of a column's lines that have no colour, together
+_FEWEST_POINTS = 20
 _BATCH = 16  # trials in memory at a time
 
 
 def curve_points(sweep: Sweep, trials: Sequence[str]) -> pd.DataFrame:
     """trial, iteration and the columns of `COLUMN_CHOICE`, at most `POINTS` rows a trial.
 
+    trials: the best first; those beyond the coloured ones have fewer rows where they are many.
     Half of the rows lie evenly on a log scale of iterations, half on a linear one; the best PSNR
     of output and average and the last row are among them. Columns without any finite value are
     left out.
     Raises UnknownNameError for an unknown trial.
     """
-    most = int(np.clip(_ALL_POINTS // max(1, len(trials)), _FEWEST_POINTS, POINTS))
+    grey = max(1, len(trials) - MOST_COLOURED)
+    grey_points = int(np.clip(_GREY_POINTS // grey, _FEWEST_POINTS, POINTS))
+    coloured = set(trials[:MOST_COLOURED])
     parts = []
     for start in range(0, len(trials), _BATCH):
         traces = sweep.traces(COLUMN_CHOICE, trials[start : start + _BATCH])
         traces["trial"] = traces["trial"].astype("str")
-        for _, rows in traces.groupby("trial", sort=False):
-            parts.append(rows.iloc[_kept(rows, most)])
+        for trial, rows in traces.groupby("trial", sort=False):
+            parts.append(rows.iloc[_kept(rows, POINTS if trial in coloured else grey_points)])
     if not parts:
         return sweep.traces(COLUMN_CHOICE, [])[["trial", "iteration"]]
     points = pd.concat(parts, ignore_index=True)

@@ -8,14 +8,14 @@ Expected: --help of every command within half a second, since nothing heavy is l
 import subprocess
 import sys
 from functools import partial
+from typing import get_args
 
 from experiments.bench.finding import Finding, Goal
 from experiments.bench.timing import Times, ratio, take_turns
+from experiments.cli import Command
 
-COMMANDS = (
-    *("fit", "sweep", "ensemble", "lr-bias", "restore"),
-    *("audit", "report", "show", "list"),
-)
+# of the command line, which names each beside its type
+COMMANDS: tuple[str, ...] = tuple(get_args(each)[1].name for each in get_args(Command))
 _GOAL = Goal("at most", 0.5, "value")
 _EAGER = "import torch; from ray import tune"
 _READER = "from ray.tune import ExperimentAnalysis"

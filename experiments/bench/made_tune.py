@@ -19,7 +19,7 @@ _STATE = "experiment_state-2026-01-01_00-00-00.json"
 
 
 def make_experiment(folder: Path, size: Size) -> Path:
-    """Write the experiment for `ray.tune.ExperimentAnalysis`; about 3 GB for 1,000 x 3,000.
+    """Write the experiment for `ray.tune.ExperimentAnalysis`; about 2.3 GB for 1,000 x 3,000.
 
     A line of a trial's result.json is the row of its trace, without what is missing there, and
     what Tune adds to a report. The experiment's state comes last.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+_WEBGL = "--enable-unsafe-swiftshader"  # where there is no GPU; the rest of the page is without
 _UNDRAWN = """[...document.querySelectorAll('main section:not([hidden]) .figure')]
     .filter((box) => box.getAttribute('role') === 'img' && !box.querySelector('.main-svg'))"""
 _MOST_MS = 120_000
@@ -41,9 +41,7 @@ def open_page(page: Path, *, picture: Path | None = None) -> Opening:
 
     complaints: list[str] = []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=_chromium(), args=["--no-sandbox", *_WEBGL]
-        )
+        browser = driver.chromium.launch(executable_path=_chromium(), args=["--no-sandbox", _WEBGL])
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on(

@@ -2,7 +2,7 @@
 
 Command: python -m experiments.bench --only tables
 Cost: 15 minutes the first time, most of it for making the two folders and for Tune's reading, then
-5; 4 GB of disk in runs/bench, and about 8 GB of memory for Tune's reading.
+5; 3 GB of disk in runs/bench, and about 2 GB of memory for Tune's reading.
 Expected: the table of all trials within 1 s, one column of all traces within 3 s, never above
 500 MB of memory, and the report open with all its figures within 5 s.
 """

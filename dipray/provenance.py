@@ -12,6 +12,7 @@ import torch
 
 import dipray
 from dipray.config import FitConfig
+from dipray.kernels import kernels
 
 _PACKAGES = ("torch", "numpy", "pillow", "pyarrow", "ray", "optuna")
 
@@ -29,6 +30,7 @@ def provenance(config: FitConfig, device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
+        "c_kernels": kernels() is not None,  # which round otherwise than torch's layers
         "seeds": {
             "weights": config.seed_of("weights"),
             "input": config.seed_of("input"),

@@ -78,7 +78,10 @@ def _resumed(store: Store, now: dict[str, Any], resumption: Resumption) -> dict[
         before = store.read_json(PROVENANCE)
     if not isinstance(before, dict):
         before = {}
-    stay = ("dipray", "git_commit", "python", "platform", "device", "device_name", "threads")
+    stay = (
+        *("dipray", "git_commit", "python", "platform", "device", "device_name", "threads"),
+        "c_kernels",
+    )
     changed = {name: now[name] for name in stay if before.get(name) != now[name]}
     entry = {"at": now["started"], "after": resumption.iteration, **changed}
     if resumption.trial:

@@ -40,19 +40,18 @@ def _sgd(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optim
 
 def _adam(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """Adam (Kingma and Ba, ICLR 2015); weight decay is an L2 term."""
-    return Adam(
-        parameters,
-        lr=lr,
-        betas=config.betas,
-        weight_decay=decay_of(config),
-        fused=True,
-        capturable=_is_tensor(lr),
-    )
+    return _of_adams(Adam, parameters, config, lr)
 
 
 def _adamw(parameters: Parameters, config: FitConfig, lr: float | Tensor) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
-    return AdamW(
+    return _of_adams(AdamW, parameters, config, lr)
+
+
+def _of_adams(
+    kind: type[Adam] | type[AdamW], parameters: Parameters, config: FitConfig, lr: float | Tensor
+) -> Optimizer:
+    return kind(
         parameters,
         lr=lr,
         betas=config.betas,

@@ -8,17 +8,9 @@ import pytest
 
 from dipray.images import encode_png, read_picture
 from dipray.tasks.truth import add_noise
-from experiments.cli import main
+from tests.command import run
 
 SMALL = ["--depth", "2", "--features", "4", "--iterations", "30", "--device", "cpu"]
-
-
-def run(capsys, *arguments):
-    """Exit code, standard output and standard error of one command."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return ended.value.code, said.out, said.err
 
 
 @pytest.fixture

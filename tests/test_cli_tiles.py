@@ -12,20 +12,12 @@ from dipray.task_config import TaskConfig
 from dipray.tasks import build_problem
 from dipray.tiled_fit import fit_tiles
 from experiments import tiled
-from experiments.cli import main
+from tests.command import run
 
 SETTINGS = [
     "--depth", "2", "--features", "4", "--iterations", "30", "--device", "cpu", "--snapshots", "0",
     "--variance-window", "0",
 ]  # fmt: skip
-
-
-def run(capsys, *arguments):
-    """Exit code, standard output and standard error of one command."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return ended.value.code, said.out, said.err
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The C kernels as a shared library: compiled at first use, kept in the user's cache.
 
-Where there is no compiler, or it makes something else of them, there are none, and torch's own
-operations do the same work more slowly. DIPRAY_KERNELS=off asks for that.
+Where there is no compiler, or it cannot compile them, there are none, and torch's own operations do
+the same work more slowly. DIPRAY_KERNELS=off asks for that.
 """
 
 import ctypes

@@ -8,7 +8,10 @@ from analysis.trials import SETTINGS
 
 SEEDS = ("seed", "seed_weights", "seed_input", "seed_jitter")
 # how a fit is run and looked at, not what is fitted
-BYSTANDERS = ("device", "snapshots", "metrics_every", "sure_sigma", "variance_window")
+BYSTANDERS = (
+    *("device", "snapshots", "metrics_every", "probe_every", "sure_sigma"),
+    "variance_window",
+)
 
 
 def groups(trials: pd.DataFrame, free: Iterable[str]) -> list[pd.DataFrame]:

@@ -108,6 +108,16 @@ def matched(
     return pd.concat(frames, ignore_index=True)[order]
 
 
+def endings_of(sweep: Sweep, trials: Iterable[str]) -> dict[str, str]:
+    """How each trial ended, COLLAPSED where it ran on and ended above where it began."""
+    names = known_names("trial", trials, sweep.trials.index)
+    traces = sweep.traces(["loss"], names)
+    losses = {str(trial): rows for trial, rows in traces.groupby("trial", observed=True)}
+    outcomes = sweep.trials.loc[names, "outcome"]
+    none = traces.iloc[:0]
+    return {name: _ending(str(outcomes[name]), losses.get(name, none)) for name in names}
+
+
 def _ending(outcome: str, rows: pd.DataFrame) -> str:
     """The outcome, or COLLAPSED where the last tenth of the losses lies above the first."""
     loss = rows["loss"].to_numpy()

@@ -73,10 +73,7 @@ class Descent:
                 output = self._picture_of(z)
             output = output.float().contiguous()
             made = self.operator(output)
-            data_loss = self._data_loss(made)
-            loss = data_loss
-            if self.config.tv_weight:
-                loss = loss + self.config.tv_weight * tv(output)
+            data_loss, loss = self._losses(output, made)
             with self.precision.backward():
                 loss.backward()
             if not states:  # LBFGS calls again, elsewhere on its line
@@ -87,6 +84,11 @@ class Descent:
         with self.precision.iteration():
             self.optimizer.step(closure)
         return states[0]
+
+    def evaluate(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Output and loss, 0-dim, for an input: in fp32, differentiable as often as one likes."""
+        output = self.net(z).contiguous()
+        return output, self._losses(output, self.operator(output))[1]
 
     def state(self) -> dict[str, Any]:
         """What changes from step to step: weights, buffers, the optimizer's memory."""
@@ -107,9 +109,13 @@ class Descent:
                     # it may lie otherwise, saved on another kind of device
                     memory[name] = torch.empty_like(parameter).copy_(value)
 
-    def _data_loss(self, made: Tensor) -> Tensor:
+    def _losses(self, output: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        """The data's loss and the whole one; made: A(output)."""
         error = (made - self.y).square()
-        return error.mean() if self.share is None else (self.share * error).sum()
+        data_loss = error.mean() if self.share is None else (self.share * error).sum()
+        if not self.config.tv_weight:
+            return data_loss, data_loss
+        return data_loss, data_loss + self.config.tv_weight * tv(output)
 
     @torch.no_grad()
     def _norms(self) -> dict[str, Tensor]:

@@ -110,14 +110,20 @@ TRACE_SCHEMA = pa.schema(
 
 
 def encode_trace(rows: Rows) -> bytes:
-    """Rows of a trace as Parquet; NaN becomes null, but for a loss that went non-finite."""
-    arrays = []
+    """Rows of a trace as Parquet; NaN becomes null, but for a loss that went non-finite.
+
+    Columns without any value are left out: `read_trace` gives them as nulls.
+    """
+    fields, arrays = [], []
     for field in TRACE_SCHEMA:
         keeps_nan = field.name in ("loss", "data_loss")
-        arrays.append(pa.array(rows[field.name], field.type, from_pandas=not keeps_nan))
+        array = pa.array(rows[field.name], field.type, from_pandas=not keeps_nan)
+        if array.null_count < len(array) or not len(array):
+            fields.append(field)
+            arrays.append(array)
     stream = io.BytesIO()
     pq.write_table(
-        pa.Table.from_arrays(arrays, schema=TRACE_SCHEMA),
+        pa.Table.from_arrays(arrays, schema=pa.schema(fields)),
         stream,
         compression="zstd",
         # measured values hardly repeat, and nobody asks for a range of them: so it is a third
@@ -146,7 +152,7 @@ def read_trace(store: Store, columns: Sequence[str] = COLUMN_NAMES) -> tuple[pa.
             if "iteration" not in table.column_names:
                 raise ValueError("it has no iterations")
             for name in columns:
-                if name not in table.column_names:  # an earlier version did not record it
+                if name not in table.column_names:  # it has no values, or is of a later version
                     blank = pa.nulls(len(table), schema.field(name).type)
                     table = table.append_column(name, blank)
             tables.append(table.select(columns).cast(schema))

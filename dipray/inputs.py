@@ -46,6 +46,8 @@ def make_input(config: FitConfig, height: int, width: int) -> Tensor:
         return fourier_features(
             height, width, channels=channels, scale=config.fourier_scale, generator=generator
         )
+    if config.input_kind == "gaussian":
+        return torch.randn(1, channels, height, width, generator=generator)
     return torch.rand(1, channels, height, width, generator=generator) * NOISE_HEIGHT
 
 

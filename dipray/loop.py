@@ -26,6 +26,7 @@ from dipray.kept import kept_by, pick_picture
 from dipray.metrics import Panel
 from dipray.optim import NOT_IN_PLACE, lr_at
 from dipray.problem import Problem
+from dipray.stability import Probe
 from dipray.stepping import Replayed, Stepper, Variant, Written
 from dipray.stopping import (
     CHECK_EVERY,
@@ -115,11 +116,13 @@ class Fit:
         self.descent = self._descent(self.problem.y, in_place=in_place)
         risk = self.judges.risk
         self.twin = None if risk is None else self._descent(risk.y, in_place=in_place)
+        self.probe = Probe(self.descent, config) if config.probe_every else None
         self.panel = Panel(
             self.problem.reference,
             hole=self.problem.hole,
             luma=problem.luma,
             trim=problem.trim,
+            measured=self.problem.seen if config.probe_every else None,
         )
         self._kept = kept_by(config, has_reference=has_reference)
         self.keeper = Keeper(
@@ -167,6 +170,8 @@ class Fit:
             ends = [self.config.iterations, done + size - done % size]
             ends += [at for at in self._snapshots if at > done][:1]
             ends.append(done + CHECK_EVERY - done % CHECK_EVERY)
+            if self.probe is not None:  # it looks at the beginning of a block
+                ends.append(self.probe.next_due(done + 1) - 1)
             yield self._block(min(ends) - done)
 
     def pause(self) -> None:
@@ -178,6 +183,7 @@ class Fit:
         self.is_torn = True
         first = self.iteration + 1
         lrs = [lr_at(self.config, iteration) for iteration in range(first, first + most)]
+        probed = self._probe(first, lrs[0])
         buffer = self._stepper.make(self._iterate, lrs, self._variants(most))
         self._is_paused = False
         length = self.iteration - first + 1
@@ -185,12 +191,21 @@ class Fit:
         rows = dict(zip(COLUMN_NAMES, table.T, strict=True))
         rows["iteration"] = np.arange(first, self.iteration + 1, dtype=np.float64)
         rows["lr"] = np.array(lrs[:length])
+        for name, value in probed.items():
+            rows[name][0] = value
         elapsed = time.perf_counter() - started
         rows["seconds"] = self.seconds + elapsed * np.arange(1, length + 1) / length
         self.seconds += elapsed
         block = self._judge(rows)
         self.is_torn = False
         return block
+
+    def _probe(self, iteration: int, lr: float) -> dict[str, float]:
+        """What the minimum is like before an iteration's step, by column, where that is due."""
+        if self.probe is None or self.probe.next_due(iteration - 1) != iteration:
+            return {}
+        with self.descent.precision.iteration():
+            return self.probe.measure(self.input.clean, lr, iteration)
 
     def _variants(self, most: int) -> Iterator[Variant]:
         """What is to be done at each of the next iterations, which this counts."""
@@ -272,6 +287,7 @@ class Fit:
             "seconds": self.seconds,
             "descent": self.descent.state(),
             "twin": None if self.twin is None else self.twin.state(),
+            "probe": None if self.probe is None else self.probe.state(),
             "input": self.input.state(),
             "judges": self.judges.state(),
             "keeper": self.keeper.state(),
@@ -286,6 +302,8 @@ class Fit:
         self.descent.load_state(state["descent"])
         if self.twin is not None:
             self.twin.load_state(state["twin"])
+        if self.probe is not None:
+            self.probe.load_state(state["probe"])
         self.input.load_state(state["input"])
         self.judges.load_state(state["judges"])
         self.keeper.load_state(state["keeper"])

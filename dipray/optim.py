@@ -107,20 +107,28 @@ def make_optimizer(
     return OPTIMIZERS[config.optimizer](parameters, config, lr)
 
 
-def _step_decay(progress: float) -> float:
-    return 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+Schedule = Callable[[FitConfig, int], float]  # of an iteration, from 1: the factor on lr
 
 
-LR_SCHEDULES: dict[str, Callable[[float], float]] = {
-    # share of the budget that is done, in [0, 1) -> factor on lr
-    "constant": lambda _: 1.0,
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
-    "linear": lambda progress: 1 - progress,
-    "step": _step_decay,
+def _by_progress(factor: Callable[[float], float]) -> Schedule:
+    """A schedule that knows the share of the budget that is done, in [0, 1)."""
+    return lambda config, iteration: factor((iteration - 1) / config.iterations)
+
+
+def _jump(config: FitConfig, iteration: int) -> float:
+    assert config.lr_jump_at is not None and config.lr_jump_by is not None
+    return config.lr_jump_by if iteration > config.lr_jump_at else 1.0
+
+
+LR_SCHEDULES: dict[str, Schedule] = {
+    "constant": lambda _config, _iteration: 1.0,
+    "cosine": _by_progress(lambda done: 0.5 * (1 + math.cos(math.pi * done))),
+    "linear": _by_progress(lambda done: 1 - done),
+    "step": _by_progress(lambda done: 0.1 ** ((done >= 0.5) + (done >= 0.75))),
+    "jump": _jump,
 }
 
 
 def lr_at(config: FitConfig, iteration: int) -> float:
     """The learning rate of an iteration, counted from 1."""
-    progress = (iteration - 1) / config.iterations
-    return config.lr * LR_SCHEDULES[config.lr_schedule](progress)
+    return config.lr * LR_SCHEDULES[config.lr_schedule](config, iteration)

@@ -134,6 +134,13 @@ class Problem:
         missing = (self.weight == 0).expand_as(self.y)
         return missing if bool(missing.any()) else None
 
+    @property
+    def seen(self) -> Tensor | None:
+        """Y where it is a picture itself, measured everywhere; else None."""
+        if tuple(self.y.shape[1:]) != self.picture_shape:
+            return None
+        return None if self.hole is not None else self.y
+
     def to(self, device: torch.device | str) -> "Problem":
         """The same problem with its tensors, and its operator if it is a module, on `device`."""
         moved: dict[str, Any] = {

@@ -7,7 +7,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Needs = Literal["nothing", "reference", "luma", "hole", "holdout", "noise level", "window"]
+Needs = Literal[
+    "nothing",
+    "reference",
+    "luma",
+    "hole",
+    "holdout",
+    "noise level",
+    "window",
+    "probe",
+    "probe and reference",
+]
 Rows = Mapping[str, NDArray[np.float64]]
 
 
@@ -34,6 +44,16 @@ def _pair(
     ]
 
 
+BANDS = 5  # rings of the spectrum
+
+
+def _bands(name: str, unit: str, meaning: str, needs: Needs) -> list[Column]:
+    return [
+        Column(f"{name}_{band}", unit, f"{meaning}, in band {band} of {BANDS}", needs, costly=True)
+        for band in range(1, BANDS + 1)
+    ]
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("iteration", "1", "optimizer step, from 1; the row is the state before that step"),
     Column("loss", "1", "what the optimizer minimises"),
@@ -53,13 +73,33 @@ COLUMNS: tuple[Column, ...] = (
     *_pair("laplacian", "1/px^2", "mean |five-point Laplacian|", costly=True),
     Column("grad_norm", "1", "Euclidean norm of the loss's gradient"),
     Column("weight_norm", "1", "Euclidean norm of the network's parameters"),
+    Column("sharpness", "1", "largest eigenvalue of the loss's Hessian", "probe"),
+    Column("sharpness_pre", "1", "the same of the Hessian as the optimizer scales it", "probe"),
+    Column("sharpness_ratio", "1", "sharpness_pre over the largest that it can stay at", "probe"),
+    Column("sharpness_ratio_2", "1", "the second eigenvalue's, where above 0.8", "probe"),
+    Column("sharpness_ratio_3", "1", "the third eigenvalue's, where above 0.8", "probe"),
+    Column(
+        "sharpness_scale_free",
+        "1",
+        "sharpness times |w|^2 of the convolutions that a norm follows",
+        "probe",
+    ),
+    Column("jacobian", "1", "root mean square length of an output value's gradient in z", "probe"),
+    Column("weight_distance", "1", "Euclidean distance of the parameters from the first", "probe"),
+    *_bands("power", "1", "mean |F(output)|^2 / (H W)", "probe"),
+    *_bands(
+        "noise_fraction", "1", "share of the noise that has been fitted", "probe and reference"
+    ),
+    *_bands("fbc", "1", "frequency-band correspondence with y", "probe"),
     Column("lr", "1", "learning rate of the step"),
     Column("seconds", "s", "time spent in iterations so far, spread evenly within a block"),
 )
 
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 TRUTH_COLUMNS: frozenset[str] = frozenset(
-    column.name for column in COLUMNS if column.needs in ("reference", "luma", "hole")
+    column.name
+    for column in COLUMNS
+    if column.needs in ("reference", "luma", "hole", "probe and reference")
 )
 
 

@@ -15,6 +15,7 @@ from dipray.models import NETWORKS, build_network
 
 FIELDS = tuple(FitConfig.model_fields)
 
+JUMP = {"lr_schedule": "jump", "lr_jump_at": 9, "lr_jump_by": 0.5}
 USED_WITH = {
     # field -> settings with which it has an effect
     "momentum": {"optimizer": "sgd"},
@@ -27,6 +28,8 @@ USED_WITH = {
     "seed_jitter": {"input_jitter": 0.1},
     "skip_channels": {"net": "unet"},
     "holdout_seed": {"holdout": 0.1},
+    "lr_jump_at": JUMP,
+    "lr_jump_by": JUMP,
 }
 
 SILENT = [
@@ -49,6 +52,8 @@ SILENT = [
     ("seed_input", 7, {"input_kind": "meshgrid"}),
     ("seed_jitter", 7, {"input_jitter": 0.0}),
     ("skip_channels", 7, {"net": "encdec"}),
+    ("lr_jump_at", 5, {"lr_schedule": "cosine"}),
+    ("lr_jump_by", 2.0, {"lr_schedule": "constant"}),
 ]
 
 BOUNDS = [
@@ -102,7 +107,11 @@ CHANGES = {
     "betas": (0.8, 0.9),
     "weight_decay": 0.5,
     "line_search": "strong_wolfe",
+    "init": "kaiming",
     "lr_schedule": "cosine",
+    "lr_jump_at": 5,
+    "lr_jump_by": 2.0,
+    "probe_every": 50,
     "iterations": 7,
     "ema_decay": 0.5,
     "tv_weight": 0.5,
@@ -236,9 +245,9 @@ def test_an_error_pickles_whole():
 def test_bounds(field, allowed, refused):
     settings = USED_WITH.get(field, {})
     for value in allowed:
-        assert getattr(FitConfig(**settings, **{field: value}), field) == value
+        assert getattr(FitConfig(**settings | {field: value}), field) == value
     for value in refused:
-        error = complaint(**settings, **{field: value})
+        error = complaint(**settings | {field: value})
         assert error.field == field
         assert field in str(error)
 
@@ -253,7 +262,7 @@ def test_bounds(field, allowed, refused):
     ],
 )
 def test_no_number_is_not_finite(field, value):
-    assert complaint(**USED_WITH.get(field, {}), **{field: value}).field == field
+    assert complaint(**USED_WITH.get(field, {}) | {field: value}).field == field
 
 
 def test_betas_are_finite():
@@ -262,12 +271,12 @@ def test_betas_are_finite():
 
 @pytest.mark.parametrize(("field", "value", "settings"), SILENT)
 def test_no_field_is_silent(field, value, settings):
-    error = complaint(**settings, **{field: value})
+    error = complaint(**settings | {field: value})
     assert error.field == field
     assert str(error).startswith(f"{field}={value!r}: ")
     default = FitConfig.model_fields[field].default
     assert getattr(FitConfig(**settings, **{field: default}), field) == default
-    assert getattr(FitConfig(**USED_WITH[field], **{field: value}), field) == value
+    assert getattr(FitConfig(**USED_WITH[field] | {field: value}), field) == value
 
 
 def test_a_configuration_is_frozen():

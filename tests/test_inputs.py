@@ -10,6 +10,7 @@ CPU = torch.device("cpu")
 KINDS = {
     # input kind -> channels asked for, channels made
     "noise": [(None, 32), (1, 1), (7, 7)],
+    "gaussian": [(None, 32), (1, 1), (7, 7)],
     "meshgrid": [(None, 2), (2, 2)],
     "fourier": [(None, 32), (8, 8)],
 }
@@ -33,6 +34,12 @@ def test_noise_is_uniform_up_to_a_tenth():
     assert 0 <= float(z.min()) < 1e-4
     assert 0.0999 < float(z.max()) < 0.1
     assert float(z.mean()) == pytest.approx(0.05, abs=1e-3)
+
+
+def test_gaussian_noise_is_standard_normal():
+    z = make_input(FitConfig(input_kind="gaussian"), 64, 64)
+    assert float(z.mean()) == pytest.approx(0, abs=0.01)
+    assert float(z.std()) == pytest.approx(1, abs=0.01)
 
 
 def test_coordinates_run_from_corner_to_corner():

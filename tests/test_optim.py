@@ -138,7 +138,8 @@ def test_schedules(schedule, values):
 
 @pytest.mark.parametrize("schedule", LR_SCHEDULES)
 def test_every_schedule_starts_at_lr_and_never_rises(schedule):
-    config = FitConfig(lr=0.3, lr_schedule=schedule, iterations=37)
+    jump = {"lr_jump_at": 20, "lr_jump_by": 0.1} if schedule == "jump" else {}
+    config = FitConfig(lr=0.3, lr_schedule=schedule, iterations=37, **jump)
     rates = [lr_at(config, iteration) for iteration in range(1, 38)]
     assert rates[0] == 0.3
     assert rates == sorted(rates, reverse=True)

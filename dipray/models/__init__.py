@@ -27,7 +27,18 @@ def build_network(config: FitConfig, *, inputs: int, outputs: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed, which would seed every accelerator too
         torch.default_generator.manual_seed(config.seed_of("weights"))
-        return NETWORKS[config.net](config, inputs, outputs)
+        net = NETWORKS[config.net](config, inputs, outputs)
+        if config.init == "kaiming":
+            net.apply(_kaiming)
+        return net
+
+
+def _kaiming(module: nn.Module) -> None:
+    """Weights that keep the size of maps through convolutions and rectifiers; biases 0."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 __all__ = ["NETWORKS", "build_network"]

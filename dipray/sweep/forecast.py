@@ -29,7 +29,8 @@ _REPORT = 1_400  # of Tune's own files for each report
 # settings that change nothing of what an iteration costs
 _FREE = frozenset(
     {"seed", "seed_weights", "seed_input", "seed_jitter", "lr", "momentum", "nesterov", "betas"}
-    | {"weight_decay", "lr_schedule", "iterations", "ema_decay", "tv_weight", "holdout_seed"}
+    | {"weight_decay", "lr_schedule", "lr_jump_at", "lr_jump_by"}
+    | {"init", "iterations", "ema_decay", "tv_weight", "holdout_seed"}
     | {"stop", "patience", "snapshots", "fourier_scale", "input_jitter"}
 )
 

@@ -15,6 +15,8 @@ class StudyFlags:
     resources: Resources = field(default_factory=Resources)
     smoke_test: bool = False
     """a real run that is too small to mean anything: every step in under a minute"""
+    full: bool = False
+    """the size for a GPU, of studies whose default is for two cores"""
     pictures: tuple[Photograph, ...] = PHOTOGRAPHS
     """photographs, in scikit-image's words"""
     size: int = 256

@@ -18,8 +18,7 @@ whether a fit has come to the edge of stability is not measured, and longer fits
 """
 
 import sys
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import pandas as pd
 
@@ -28,26 +27,12 @@ from analysis.lr_plots import draw_at_equal, draw_lr_curves
 from analysis.matched import By, matched
 from dipray.config import FitConfig
 from dipray.sweep import Grid
+from experiments.studies.arms import Arm
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.rate_effects import effects_table, null_sentence, rate_effects
 from experiments.studies.score_plots import draw_scores
 from experiments.studies.study import Study, main
-
-
-@dataclass(frozen=True)
-class Arm:
-    """Fits that are compared with each other: their settings, and their learning rates."""
-
-    name: str
-    settings: dict[str, Any]
-    lrs: tuple[float, ...]
-
-    def trials(self, table: pd.DataFrame) -> list[str]:
-        """The arm's own among the trials of a table."""
-        ours = (table[list(self.settings)] == pd.Series(self.settings)).all(axis=1)
-        return [str(trial) for trial in table.index[ours]]
-
 
 # each arm differs from the one before in one thing. No normalisation with noise as input is left
 # out, since plain SGD then stays at a gray picture; with coordinates it dies at a rate of 30 (both

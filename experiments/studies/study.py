@@ -31,6 +31,8 @@ class Study:
     """A question, the fits that it takes, and what is made of them.
 
     said: question, command, cost and expected outcome. full, smoke: the flags where none is given.
+    on_gpu: those of --full, where `full` is for two cores.
+    run: the folder of its fits, which studies can share; the default is its name.
     base: what all fits share. space: in what they differ, seeds included; run on every picture.
     answer: writes tables and figures, and says what they show.
     fewest_pictures, fewest_seeds: below which there is no answer.
@@ -44,13 +46,21 @@ class Study:
     space: Callable[[StudyFlags], Grid]
     answer: Callable[[Findings], None]
     metric: Metric = "psnr_ema_peak"
+    on_gpu: StudyFlags | None = None
+    run: str = ""
     fewest_pictures: int = 1
     fewest_seeds: int = 1
 
     def flags(self, arguments: Sequence[str] | None = None) -> StudyFlags:
         """The flags of a command line; a smoke test has other defaults."""
         flags = self._parse(arguments, self.full)
-        return self._parse(arguments, self.smoke) if flags.smoke_test else flags
+        if flags.full and flags.smoke_test:
+            raise ConfigError("full: not together with smoke_test; write one of them", field="full")
+        if flags.full and self.on_gpu is None:
+            raise ConfigError(f"full: {self.name} has one size; drop it", field="full")
+        if flags.smoke_test:
+            return self._parse(arguments, self.smoke)
+        return self._parse(arguments, self.on_gpu) if flags.full and self.on_gpu else flags
 
     def plan(self, flags: StudyFlags) -> "Plan":
         """The fits that the flags ask for; raises ConfigError."""
@@ -108,7 +118,8 @@ def run_study(study: Study, flags: StudyFlags) -> int:
         f"{study.name}: {plan.num_fits:,} fits on {flags.problems} pictures, "
         f"{plan.num_iterations:,} iterations in all"
     )
-    name = flags.name or study.name + ("-smoke" if flags.smoke_test else "")
+    kind = "-smoke" if flags.smoke_test else "-full" if flags.full else ""
+    name = flags.name or (study.run or study.name) + kind
     store = Store(flags.save_dir or f"{flags.storage_path.rstrip('/')}/{name}")
     problems = [
         noisy_problem(picture, noise, size=flags.size, folder=Path(PICTURES))

@@ -1,0 +1,78 @@
+"""The fits of the stability studies: networks, optimizers, learning rates and sizes.
+
+All descend the mean squared error over the values of y, all of them at once, with an input that
+stays as it is, in fp32: gradient descent itself, as the theory has it.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from dipray.config import FitConfig
+from experiments.studies.arms import Arm
+from experiments.studies.flags import SMOKE_FLAGS, StudyFlags
+
+RUN = "stability"
+
+# smooth, and without norms, which would make the curvature depend on the size of the weights alone.
+# torch's own initial weights stay at a gray picture then, and so does the weak noise of the paper
+NO_NORM = {"norm": "none", "activation": "gelu", "init": "kaiming", "input_kind": "gaussian"}
+STANDARD = {"norm": "batch", "activation": "leaky_relu", "init": "torch", "input_kind": "noise"}
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"optimizer": "sgd", "momentum": 0.0},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9},
+    "adam": {"optimizer": "adam", "momentum": 0.0},
+}
+# from rates whose threshold is beyond what the first iterations come to, up to those at which some
+# fits die: a pilot on one picture each
+LRS: dict[str, dict[str, tuple[float, ...]]] = {
+    "no norm": {
+        "sgd": (0.25, 0.5, 1.0, 2.0, 4.0),
+        "momentum": (0.05, 0.1, 0.2, 0.4, 0.8),
+        "adam": (0.0005, 0.001, 0.002, 0.004, 0.008),
+    },
+    "standard": {
+        "sgd": (0.25, 0.5, 1.0, 2.0, 4.0),
+        "momentum": (0.025, 0.05, 0.1, 0.2, 0.4),
+        "adam": (0.001, 0.002, 0.004, 0.008, 0.016),
+    },
+}
+
+
+def arms(network: str, settings: dict[str, Any], *, optimizers: tuple[str, ...]) -> list[Arm]:
+    """An arm for each optimizer: `no norm, sgd`; network: whose learning rates it takes."""
+    return [
+        Arm(f"{network}, {name}", {**settings, **OPTIMIZERS[name]}, LRS[network][name])
+        for name in optimizers
+    ]
+
+
+EDGE_ARMS = [
+    *arms("no norm", NO_NORM, optimizers=("sgd", "momentum", "adam")),
+    *arms("standard", STANDARD, optimizers=("sgd", "momentum", "adam")),
+]
+
+
+def base(flags: StudyFlags) -> FitConfig:
+    """What all fits share."""
+    depth, features, every = (5, 128, 100) if flags.full else (2, 16, 50)
+    if flags.smoke_test:
+        depth, features, every = 2, 4, 10
+    return FitConfig(
+        depth=depth,
+        features=features,
+        input_jitter=0.0,
+        iterations=flags.iterations,
+        probe_every=every,
+        metrics_every=5,
+        snapshots=0,
+        variance_window=0,
+        device=flags.device,
+    )
+
+
+TWO_CORES = StudyFlags(
+    pictures=("astronaut", "chelsea", "coffee"), size=64, seeds=3, iterations=1500, device="cpu"
+)
+ON_GPU = replace(StudyFlags(), full=True, size=256, seeds=5, iterations=5000)
+SMOKE = replace(SMOKE_FLAGS, pictures=("astronaut", "chelsea", "coffee"), iterations=60)

@@ -1,0 +1,67 @@
+"""Is a picture smoother at equal training loss the larger the learning rate, and by the edge?
+
+Command: python -m experiments.studies.stability.smoothness [--full] [--smoke-test]
+Cost: 270 fits, 405,000 iterations in all, the same as those of stability.edge: 2 networks x 3
+optimizers x 5 learning rates, on 3 photographs of 64x64 with 3 seeds each, for two cores. --full
+takes 5 photographs of 256x256, 5 seeds and the network of the DIP paper, and is for a GPU.
+Measured: at the same training loss the slope of log(value) in log(lr), for total variation, mean
+|Laplacian|, share of high frequencies and fraction of the noise that has been fitted; apart for
+points before a fit has come to the edge of stability, and at it.
+Null hypothesis: as long as the weights move so little that the network is linear in them (the lazy
+regime), or the steps are small enough to follow gradient flow, all rates go the same way, and
+pictures at equal loss are the same: a slope of 0. Before the edge that is what should be found.
+Rule: for each network and optimizer, supported where at the edge the slope's 95 % interval over
+pictures lies below 0 and so does its difference to the slope before the edge. Refuted where at the
+edge the interval holds 0 or lies above and leaves out -0.1, or where the slope is below 0 just as
+much before the edge. Else not decided.
+Expected: 0 before the edge and slightly below 0 at it, as the theory of stable minima has it. It
+would surprise, and refute it, if the slopes were above 0.
+"""
+
+import sys
+
+import pandas as pd
+
+from analysis.phases import NOISE, SMOOTHNESS, phase_frame, phase_slopes, smoothness_verdict
+from analysis.stability_plots import draw_at_equal_loss
+from experiments.studies.findings import Findings
+from experiments.studies.stability.edge import space
+from experiments.studies.stability.fits import EDGE_ARMS, ON_GPU, RUN, SMOKE, TWO_CORES, base
+from experiments.studies.stability.verdicts import Verdicts
+from experiments.studies.study import Study, main
+
+COLUMNS = (*SMOOTHNESS, NOISE)
+JUDGED = ("tv", "laplacian")
+
+
+def _answer(found: Findings) -> None:
+    groups = {arm.name: trials for arm in EDGE_ARMS if (trials := arm.trials(found.table))}
+    frames = {name: phase_frame(found.sweep, trials) for name, trials in groups.items()}
+    tables, verdicts = [], Verdicts(found)
+    for name, frame in frames.items():
+        slopes = phase_slopes(frame, COLUMNS)
+        tables.append(slopes.assign(arm=name))
+        for column in JUDGED:
+            verdicts.say(name, *smoothness_verdict(slopes, column))
+    points = [frame.assign(arm=name) for name, frame in frames.items()]
+    found.write("at_equal_loss", pd.concat(points, ignore_index=True))
+    found.write("slopes", pd.concat(tables, ignore_index=True))
+    verdicts.write("smoothness_verdicts")
+    found.draw("at_equal_loss", draw_at_equal_loss(frames))
+
+
+STUDY = Study(
+    name="stability.smoothness",
+    run=RUN,
+    said=__doc__ or "",
+    full=TWO_CORES,
+    on_gpu=ON_GPU,
+    smoke=SMOKE,
+    base=base,
+    space=space,
+    answer=_answer,
+    metric="psnr_peak",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(STUDY))

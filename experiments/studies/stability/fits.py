@@ -23,18 +23,18 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
     "adam": {"optimizer": "adam", "momentum": 0.0},
 }
-# from rates whose threshold is beyond what the first iterations come to, up to those at which some
-# fits die: a pilot on one picture each
+# from rates that do not come to the edge, or late, to some that are there at once, by a pilot on one
+# picture with one seed
 LRS: dict[str, dict[str, tuple[float, ...]]] = {
     "no norm": {
-        "sgd": (0.25, 0.5, 1.0, 2.0, 4.0),
+        "sgd": (0.06, 0.15, 0.35, 1.0, 2.5),
         "momentum": (0.05, 0.1, 0.2, 0.4, 0.8),
-        "adam": (0.0005, 0.001, 0.002, 0.004, 0.008),
+        "adam": (0.00025, 0.0005, 0.001, 0.002, 0.004),
     },
     "standard": {
-        "sgd": (0.25, 0.5, 1.0, 2.0, 4.0),
+        "sgd": (0.1, 0.25, 0.5, 1.0, 2.0),
         "momentum": (0.025, 0.05, 0.1, 0.2, 0.4),
-        "adam": (0.001, 0.002, 0.004, 0.008, 0.016),
+        "adam": (0.0005, 0.001, 0.002, 0.005, 0.01),
     },
 }
 
@@ -75,4 +75,4 @@ TWO_CORES = StudyFlags(
     pictures=("astronaut", "chelsea", "coffee"), size=64, seeds=3, iterations=1500, device="cpu"
 )
 ON_GPU = replace(StudyFlags(), full=True, size=256, seeds=5, iterations=5000)
-SMOKE = replace(SMOKE_FLAGS, pictures=("astronaut", "chelsea", "coffee"), iterations=60)
+SMOKE = replace(SMOKE_FLAGS, pictures=("astronaut", "chelsea", "coffee"), seeds=1, iterations=40)

@@ -23,8 +23,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
     "adam": {"optimizer": "adam", "momentum": 0.0},
 }
-# from rates that do not come to the edge, or late, to some that are there at once, by a pilot on one
-# picture with one seed
+# from rates that do not come to the edge, or late, to some that are there at once, by a pilot on
+# one picture with one seed
 LRS: dict[str, dict[str, tuple[float, ...]]] = {
     "no norm": {
         "sgd": (0.06, 0.15, 0.35, 1.0, 2.5),

@@ -14,12 +14,17 @@ BYSTANDERS = (
 )
 
 
-def groups(trials: pd.DataFrame, free: Iterable[str]) -> list[pd.DataFrame]:
+def groups(
+    trials: pd.DataFrame, free: Iterable[str], *, by_problem: bool = True
+) -> list[pd.DataFrame]:
     """The trials of a table apart by problem and all settings but `free`, in order of appearance.
 
     A setting that only says how a fit is run or looked at does not part them.
     """
     left_free = {*free, *BYSTANDERS}
-    fixed = ["problem", *(name for name in SETTINGS if name not in left_free)]
+    fixed = [
+        *(["problem"] if by_problem else []),
+        *(name for name in SETTINGS if name not in left_free),
+    ]
     keys = pd.Series([repr(row) for row in trials[fixed].itertuples(index=False)], trials.index)
     return [part for _, part in trials.groupby(keys, sort=False)]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from analysis.edge import RATIO, REACHED, REFUTED, SUPPORTED, UNDECIDED, measured_ratios
 from analysis.intervals import bootstrap_interval
-from analysis.matched import ASTRAY, matched
+from analysis.matched import ASTRAY, HEAD, endings_of, matched
 from analysis.sweep import Sweep
 
-BEFORE, AT_EDGE, LEFT, UNKNOWN = "before", "at the edge", "left", "unknown"
+BEFORE, AT_EDGE, BETWEEN, UNKNOWN = "before", "at the edge", "between", "unknown"
 SMOOTHNESS = ("tv", "laplacian", "hf_energy")
 NOISE = "noise_fraction"  # the mean over bands
 BANDS_OF_NOISE = tuple(f"{NOISE}_{band}" for band in range(1, 6))
@@ -35,18 +35,27 @@ def phase_frame(
     trials: Iterable[str],
     *,
     columns: Sequence[str] = ("psnr", *SMOOTHNESS, *BANDS_OF_NOISE, "sharpness"),
-    num_levels: int = 6,
+    num_levels: int = 8,
 ) -> pd.DataFrame:
-    """`matched` at equal loss, each point with its phase: before the edge, at it, or left.
+    """`matched` at the `loss_levels` of each picture, each point with its phase.
 
-    By the measurements of the ratio up to that iteration: before as long as none was at least 0.9,
-    at the edge where the last one was, and left where an earlier one was but not the last, such as
-    after first steps that were too large for the initial weights. Where all bands of the noise are
-    there, noise_fraction is their mean. Fits that went astray are left out, and so are points that
-    a fit does not get to.
+    By the measurements of the ratio: before as long as none was at least 0.9, nor the next one is;
+    at the edge where the last one was; between for all others, such as after first steps that were
+    too large for the initial weights. Where all bands of the noise are there, noise_fraction is
+    their mean. Fits that went astray are left out, and so are points that a fit does not get to.
     """
     names = list(trials)
-    frame = matched(sweep, by="loss", trials=names, columns=columns, num_levels=num_levels)
+    problems = sweep.trials.loc[names, "problem"]
+    parts = [
+        matched(sweep, by="loss", trials=own, columns=columns, levels=levels)
+        for own in (
+            list(map(str, part.index)) for _, part in problems.groupby(problems, sort=False)
+        )
+        if (levels := loss_levels(sweep, own, count=num_levels))
+    ]
+    if not parts:
+        return pd.DataFrame(columns=[*HEAD, *columns, "phase"])
+    frame = pd.concat(parts, ignore_index=True)
     frame = frame[~frame["outcome"].isin(ASTRAY)].dropna(subset="iteration")
     measured = measured_ratios(sweep, names)
     phases = [
@@ -59,13 +68,33 @@ def phase_frame(
     return frame.reset_index(drop=True)
 
 
+def loss_levels(sweep: Sweep, trials: Iterable[str], *, count: int) -> list[float]:
+    """Losses to compare fits at, evenly on a log scale, falling.
+
+    From 0.7 of where the one that begins lowest begins, to where the two furthest learning rates
+    get (in the median over seeds). None without a fit that did not go astray.
+    """
+    names = [name for name, end in endings_of(sweep, trials).items() if end not in ASTRAY]
+    losses = sweep.traces(["loss"], names)
+    losses = losses[np.isfinite(losses["loss"])].groupby("trial", observed=True)["loss"]
+    ends = losses.min()
+    if ends.empty:
+        return []
+    by_lr = ends.groupby(sweep.trials["lr"].reindex(ends.index).to_numpy()).median().sort_values()
+    first, last = 0.7 * float(losses.first().min()), float(by_lr.iloc[min(1, len(by_lr) - 1)])
+    if not last < first:
+        return []
+    return [float(f"{each:.4g}") for each in np.geomspace(first, last, count)]
+
+
 def _phase(measured: pd.DataFrame | None, iteration: float) -> str:
     if measured is None:
         return UNKNOWN
-    past = measured.loc[measured["iteration"] <= iteration, RATIO]
-    if past.empty or not (past >= REACHED).any():
-        return BEFORE
-    return AT_EDGE if past.iloc[-1] >= REACHED else LEFT
+    there = (measured[RATIO] >= REACHED).to_numpy()
+    count = int((measured["iteration"] <= iteration).sum())
+    if count and there[count - 1]:
+        return AT_EDGE
+    return BETWEEN if there[: count + 1].any() else BEFORE
 
 
 def own_slopes(frame: pd.DataFrame, column: str, *, phase: str) -> pd.DataFrame:

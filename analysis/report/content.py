@@ -17,6 +17,7 @@ from analysis.report.pictures import Shot
 from analysis.report.rates import rate_sections
 from analysis.report.seeds import seed_section
 from analysis.report.series import curve_points, packed_series
+from analysis.report.stability import stability_sections
 from analysis.report.summary import described, headline, summary
 from analysis.report.theme import CONFIG
 from analysis.report.words import METRICS
@@ -36,6 +37,7 @@ def page_content(sweep: Sweep, *, metric: str | None = None) -> tuple[dict[str, 
     content = {
         "run": summary(sweep),
         "problems": parts,
+        "stability": stability_sections(sweep),
         "factors": factor_section(sweep, metric=metric),
         "origin": origin(sweep, bests[0] if bests else None),
         "theme": {"grey": GREY, "config": CONFIG},

@@ -313,29 +313,40 @@
 
   // Learning rates, seeds, settings
 
-  const rateGroup = () => problem.rates[Number(byId("rate-group").value)] || problem.rates[0];
-  function showRateGroup() {
-    const group = rateGroup();
-    options(byId("rate-column"), group.plots.map((plot) => plot.title));
-    byId("rate-tables").replaceChildren(...group.tables.map((table) => {
-      const all = plainTable(`at ${table.title}`, table.heads, table.rows, { numeric: () => true, ruled: true });
-      const slopes = table.slopes && plainTable(`at ${table.title}, change for a tenfold learning rate (95 % interval over seeds)`,
-        table.slopes.heads, table.slopes.rows, { numeric: () => true });
-      if (slopes) slopes.classList.add("slopes");
-      return make("div", { class: "matched" }, all, slopes,
-        make("ul", { class: "note" }, ...table.sentences.map((text) => make("li", {}, text))));
-    }));
-    showRatePlot();
+  /** A section of groups: choices of group and plot, the tables of the group below. */
+  function grouped(name, groups, caption) {
+    const at = (part) => byId(`${name}-${part}`);
+    const group = () => groups()[Number(at("group").value)] || groups()[0];
+    function showPlot() {
+      const plot = group().plots[Number(at("column").value)];
+      at("figure").hidden = !plot;
+      at("legend").replaceChildren();
+      if (!plot) return;
+      at("legend").replaceChildren(
+        ...plot.legend.map(([colour, text]) => make("li", {}, swatch(colour), make("span", {}, text))));
+      show(at("figure"), () => plot.figure, { of: plot.title, height: plot.figure.layout.height });
+    }
+    function showGroup() {
+      options(at("column"), group().plots.map((plot) => plot.title));
+      at("tables").replaceChildren(...group().tables.map((table) => {
+        const all = plainTable(caption(table), table.heads, table.rows, { numeric: (at) => at > 0 || table.heads[0] !== "", ruled: table.heads[0] !== "" });
+        const slopes = table.slopes && plainTable(`${caption(table)}, change for a tenfold learning rate (95 % interval over seeds)`,
+          table.slopes.heads, table.slopes.rows, { numeric: () => true });
+        if (slopes) slopes.classList.add("slopes");
+        return make("div", { class: "matched" }, all, slopes,
+          make("ul", { class: "note" }, ...table.sentences.map((text) => make("li", {}, text))));
+      }));
+      showPlot();
+    }
+    at("group").addEventListener("change", showGroup);
+    at("column").addEventListener("change", showPlot);
+    return () => {
+      options(at("group"), groups().map((each) => shortened(each.label)));
+      showGroup();
+    };
   }
-  function showRatePlot() {
-    const plot = rateGroup().plots[Number(byId("rate-column").value)];
-    byId("rate-figure").hidden = !plot;
-    byId("rate-legend").replaceChildren();
-    if (!plot) return;
-    byId("rate-legend").replaceChildren(
-      ...plot.legend.map(([colour, text]) => make("li", {}, swatch(colour), make("span", {}, text))));
-    show(byId("rate-figure"), () => plot.figure, { of: plot.title, height: plot.figure.layout.height });
-  }
+  const showRates = grouped("rate", () => problem.rates, (table) => `at ${table.title}`);
+  const showStability = grouped("edge", () => content.stability, (table) => table.title);
   function showSeeds() {
     const seeds = problem.seeds;
     byId("seed-members").textContent = `${seeds.members} seeds of ${seeds.label}, averages of their last iterations.`;
@@ -514,10 +525,7 @@
       options(byId("path-kind"), problem.paths.kinds.map((kind) => kind.title));
       showPaths();
     }
-    if (problem.rates.length) {
-      options(byId("rate-group"), problem.rates.map((group) => shortened(group.label)));
-      showRateGroup();
-    }
+    if (problem.rates.length) showRates();
     if (problem.seeds.members) showSeeds();
     showGallery();
   }
@@ -528,8 +536,6 @@
   byId("curve-log-x").addEventListener("change", showCurves);
   byId("curve-log-y").addEventListener("change", showCurves);
   byId("path-kind").addEventListener("change", showPaths);
-  byId("rate-group").addEventListener("change", showRateGroup);
-  byId("rate-column").addEventListener("change", showRatePlot);
   byId("side-trial").addEventListener("change", () =>
     showSide(problem.lines[Number(byId("side-trial").value)].trial, false));
   window.addEventListener("beforeprint", () => {
@@ -541,6 +547,8 @@
   showProblem(problem);
   showOrigin();
   showFactors();
+  section("stability", content.stability.length > 0);
+  if (content.stability.length) showStability();
   // plotly takes a while to be read, so the tables are painted before it is
   setTimeout(() => {
     document.head.append(make("script", {}, byId("plotly").textContent));

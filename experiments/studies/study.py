@@ -20,7 +20,7 @@ from experiments.live import LiveTable
 from experiments.outcomes import Lines
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
-from experiments.studies.pictures import PICTURES, noisy_problem
+from experiments.studies.pictures import MOST_NOISES, PICTURES, noisy_problem
 
 _PART = re.compile(r"\n([A-Z][a-z ]+: )")  # of what is said of a study: Cost: ...
 _REASONS = 3  # failed fits that are named
@@ -35,7 +35,7 @@ class Study:
     run: the folder of its fits, which studies can share; the default is its name.
     base: what all fits share. space: in what they differ, seeds included; run on every picture.
     answer: writes tables and figures, and says what they show.
-    fewest_pictures, fewest_seeds: below which there is no answer.
+    fewest_pictures, fewest_seeds: below which there is no answer. most_noises: on each picture.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Study:
     run: str = ""
     fewest_pictures: int = 1
     fewest_seeds: int = 1
+    most_noises: int = MOST_NOISES
 
     def flags(self, arguments: Sequence[str] | None = None) -> StudyFlags:
         """The flags of a command line; a smoke test has other defaults."""
@@ -72,6 +73,11 @@ class Study:
                 raise ConfigError(
                     f"{field}: {given} given; this study needs at least {fewest}", field=field
                 )
+        if flags.noises > self.most_noises:
+            raise ConfigError(
+                f"noises: {flags.noises} given; this study takes at most {self.most_noises}",
+                field="noises",
+            )
         return Plan(self.base(flags), self.space(flags), flags.problems)
 
     def _parse(self, arguments: Sequence[str] | None, default: StudyFlags) -> StudyFlags:

@@ -1,7 +1,7 @@
 """Does the learning rate act on smoothness for a network of coordinates, but not of white noise?
 
 Command: python -m experiments.studies.stability.coordinates [--full] [--smoke-test]
-Cost: 90 fits, 135,000 iterations in all: 2 inputs (coordinates; standard normal noise) x 5 learning
+Cost: 90 fits, 90,000 iterations in all: 2 inputs (coordinates; standard normal noise) x 5 learning
 rates, SGD, no norm, on 3 photographs of 64x64 with 3 seeds each, for two cores; those of noise are
 fits of stability.edge. --full takes 5 photographs of 256x256, 5 seeds and the network of the DIP
 paper, and is for a GPU.
@@ -97,6 +97,8 @@ STUDY = Study(
     space=_space,
     answer=_answer,
     metric="psnr_peak",
+    fewest_pictures=3,
+    most_noises=1,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Do fits of a Deep Image Prior come to the edge of stability, and stay there?
 
 Command: python -m experiments.studies.stability.edge [--full] [--smoke-test]
-Cost: 270 fits, 405,000 iterations in all: 2 networks (no norm and smooth; the standard one) x 3
+Cost: 270 fits, 270,000 iterations in all: 2 networks (no norm and smooth; the standard one) x 3
 optimizers (SGD, momentum 0.9, Adam) x 5 learning rates, on 3 photographs of 64x64 with 3 seeds
 each, for two cores. --full takes 5 photographs of 256x256, 5 seeds and the network of the DIP
 paper, and is for a GPU. The fits are those of stability.smoothness too, which then runs none.
@@ -59,6 +59,8 @@ STUDY = Study(
     space=space,
     answer=_answer,
     metric="psnr_peak",
+    fewest_pictures=3,
+    most_noises=1,
 )
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def base(flags: StudyFlags) -> FitConfig:
 
 
 TWO_CORES = StudyFlags(
-    pictures=("astronaut", "chelsea", "coffee"), size=64, seeds=3, iterations=1500, device="cpu"
+    pictures=("astronaut", "chelsea", "coffee"), size=64, seeds=3, iterations=1000, device="cpu"
 )
 ON_GPU = replace(StudyFlags(), full=True, size=256, seeds=5, iterations=5000)
 SMOKE = replace(SMOKE_FLAGS, pictures=("astronaut", "chelsea", "coffee"), seeds=1, iterations=40)

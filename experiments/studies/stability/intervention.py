@@ -1,7 +1,7 @@
 """Does lowering the learning rate at the edge of stability make fits sharper and pictures rougher?
 
 Command: python -m experiments.studies.stability.intervention [--full] [--smoke-test]
-Cost: 144 fits, 216,000 iterations in all: 2 networks (no norm; the standard one) x 2 optimizers
+Cost: 144 fits, 144,000 iterations in all: 2 networks (no norm; the standard one) x 2 optimizers
 (SGD, Adam) x a large rate that drops to an eighth half-way, the same rate kept, a small rate that
 rises to the eightfold, and the same kept, on 3 photographs of 64x64 with 3 seeds each, for two
 cores; those that are kept are fits of stability.edge. --full takes 5 photographs of 256x256, 5
@@ -96,6 +96,8 @@ STUDY = Study(
     space=_space,
     answer=_answer,
     metric="psnr_peak",
+    fewest_pictures=3,
+    most_noises=1,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Is it through the sharpness of minima that the learning rate changes the smoothness of pictures?
 
 Command: python -m experiments.studies.stability.mediation [--full] [--smoke-test]
-Cost: 162 fits, 243,000 iterations in all: 3 norms (none, batch, group) x 2 optimizers (SGD, Adam) x
+Cost: 162 fits, 162,000 iterations in all: 3 norms (none, batch, group) x 2 optimizers (SGD, Adam) x
 3 learning rates, on 3 photographs of 64x64 with 3 seeds each, for two cores; those without norm are
 fits of stability.edge. --full takes 5 photographs of 256x256, 5 seeds and the network of the DIP
 paper, and is for a GPU.
@@ -95,6 +95,8 @@ STUDY = Study(
     space=_space,
     answer=_answer,
     metric="psnr_peak",
+    fewest_pictures=3,
+    most_noises=1,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Is a picture smoother at equal training loss the larger the learning rate, and by the edge?
 
 Command: python -m experiments.studies.stability.smoothness [--full] [--smoke-test]
-Cost: 270 fits, 405,000 iterations in all, the same as those of stability.edge: 2 networks x 3
+Cost: 270 fits, 270,000 iterations in all, the same as those of stability.edge: 2 networks x 3
 optimizers x 5 learning rates, on 3 photographs of 64x64 with 3 seeds each, for two cores. --full
 takes 5 photographs of 256x256, 5 seeds and the network of the DIP paper, and is for a GPU.
 Measured: at the same training loss the slope of log(value) in log(lr), for total variation, mean
@@ -61,6 +61,8 @@ STUDY = Study(
     space=space,
     answer=_answer,
     metric="psnr_peak",
+    fewest_pictures=3,
+    most_noises=1,
 )
 
 if __name__ == "__main__":

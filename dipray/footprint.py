@@ -16,6 +16,8 @@ from dipray.models import build_network
 _MOMENTS = {"sgd": 0, "adam": 2, "adamw": 2, "rmsprop": 1, "lbfgs": 22}  # copies of the weights
 _PICTURES = 40  # of the fit's size that are held at a time: bests, averages, metrics' temporaries
 _SCRATCH = 1.25  # of what the backward pass keeps: gradients on their way, convolutions' buffers
+# of a probe: graphs of the gradient beside the loss's, and vectors of Lanczos' method
+_PROBED, _DIRECTIONS = 3.5, 20
 _GIB = 2**30
 
 
@@ -49,6 +51,8 @@ def footprint(config: FitConfig, shape: tuple[int, int, int]) -> int:
     picture = 4 * channels * height * width
     fits = 1 if config.sure_sigma is None else 2
     of_net = fits * (_SCRATCH * activations + 4 * weights * (2 + _MOMENTS[config.optimizer]))
+    if config.probe_every:
+        of_net += _PROBED * activations + 4 * weights * _DIRECTIONS
     around = picture * (_PICTURES + config.variance_window) + 2 * z.numel() * 4
     return int(of_net + around)
 

@@ -79,7 +79,7 @@ def test_fused_members_go_the_way_of_separate_ones():
     assert len(set(separate.losses.tolist())) == 3
 
 
-@pytest.mark.parametrize("section", ["fit", "precision", "many"])
+@pytest.mark.parametrize("section", ["fit", "precision", "many", "probe"])
 def test_a_section_runs_and_leaves_dated_files(section, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["bench", "--only", section, "--quick", "--output", str(tmp_path / "out")]

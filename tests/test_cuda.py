@@ -65,6 +65,18 @@ def test_the_fingerprint_is_that_of_the_cpu(problem):
     assert problem.to("cuda").to("cpu").fingerprint() == problem.fingerprint()
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_sharpness_is_that_of_the_cpu(problem, on_gpu, optimizer):
+    still = on_gpu.replace(
+        input_jitter=0.0, optimizer=optimizer, lr=1e-3, iterations=9, probe_every=4
+    )
+    there, here = fit(problem, still), fit(problem, still.replace(device="cpu"))
+    for name in ("sharpness", "sharpness_ratio", "jacobian", "power_1", "noise_fraction_1"):
+        known = np.isfinite(here.trace[name])
+        assert known.sum() >= 2
+        np.testing.assert_allclose(there.trace[name][known], here.trace[name][known], rtol=3e-2)
+
+
 # whole iterations as CUDA graphs
 
 TOLERANCE = {"fp32": 5e-3, "tf32": 1e-2, "bf16": 5e-2}  # some backward passes add in any order

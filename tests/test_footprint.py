@@ -43,8 +43,9 @@ def test_what_is_counted_on_no_device_is_what_is_kept_on_one(net):
 def test_more_of_anything_needs_more():
     config = FitConfig(depth=3, features=16)
     least = footprint(config, SHAPE)
-    for more in ({"features": 32}, {"variance_window": 200}, {"sure_sigma": 25.0}):
-        assert footprint(config.replace(**more), SHAPE) > least
+    more = ({"features": 32}, {"variance_window": 200}, {"sure_sigma": 25.0}, {"probe_every": 100})
+    for each in more:
+        assert footprint(config.replace(**each), SHAPE) > least
     assert footprint(config, (3, 128, 128)) > 2 * least
     assert footprint(config.replace(optimizer="sgd"), SHAPE) < least
 

@@ -103,6 +103,9 @@ def test_steps_in_place_are_those_of_the_cpu(optimizer, problem, tiny):
         {"norm": "group", "upsampling": "transposed", "downsampling": "max", "net": "unet"},
         {"padding": "circular", "net": "resunet", "upsampling": "nearest"},
         {"padding": "replicate", "net": "encdec", "norm": "instance"},
+        {"probe_every": 10},
+        {"probe_every": 7, "optimizer": "sgd", "lr_schedule": "jump", "lr_jump_at": 12}
+        | {"lr_jump_by": 0.5},
     ],
     ids="-".join,
 )

@@ -21,6 +21,7 @@ from experiments.machine import in_words, machine
 SECTIONS: dict[str, str] = {
     "fit": "experiments.bench.fit",
     "precision": "experiments.bench.precision",
+    "probe": "experiments.bench.probe",
     "many": "experiments.bench.many",
     "tables": "experiments.bench.tables",
     "imports": "experiments.bench.imports",

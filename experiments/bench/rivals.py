@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 class Case:
     """One fit to time: the skip network, a picture of side x side pixels, where it runs.
 
-    manner: "textbook" or "dipray"; precision: of the latter.
+    manner: "textbook" or "dipray"; precision, more: of the latter, more being further settings.
     """
 
     manner: str
@@ -25,6 +25,11 @@ class Case:
     threads: int
     device: str = "cpu"
     precision: str = "fp32"
+    more: tuple[tuple[str, Any], ...] = ()
+
+    def having(self, **settings: Any) -> "Case":
+        """The same with further settings of FitConfig."""
+        return replace(self, more=(*self.more, *settings.items()))
 
 
 @contextmanager
@@ -111,6 +116,7 @@ def _dipray(case: Case) -> Callable[[int], None]:
             "precision": case.precision,
             "iterations": 10_000_000,
             "snapshots": 0,
+            **dict(case.more),
         }
     )
     fit = Fit(Problem(noisy, reference=truth), config)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from analysis.configuration import setting_text
 from analysis.edge import RATIO
@@ -64,13 +65,13 @@ def draw_ratios(sweep: Sweep, groups: Mapping[str, Sequence[str]]) -> Figure:
 def relative_data(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """A column at equal loss beside what it is on average there: lr, phase, value, low, high, fits.
 
-    frame: of `phase_frame`. Each value is divided by the geometric mean over all learning rates of
-    the same picture, seed and loss, where two or more got there; value is the geometric mean of a
-    fit's, over fits, low and high their quartiles.
+    frame: of `phase_frame`. Each value is divided by the geometric mean over the learning rates of
+    the same picture, seed, loss and phase, where two or more got there; value is the geometric mean
+    of a fit's, over fits, low and high their quartiles.
     """
     known = frame[frame[column] > 0]
     known = known.assign(log=np.log(known[column]))
-    alike = known.groupby(["problem", "seed", "level"])
+    alike = known.groupby(["problem", "seed", "level", "phase"])
     known["log"] -= alike["log"].transform("mean")
     known = known[alike["lr"].transform("nunique") > 1]
     each = known.groupby(["lr", "phase", "problem", "seed"], as_index=False)[["log"]].mean()
@@ -114,6 +115,9 @@ def draw_at_equal_loss(
                 )
             axes.axhline(1, color=METHOD_GREY, linewidth=0.8)
             axes.set_xscale("log")
+            rates = sorted(set(frame["lr"]))
+            axes.set_xticks(rates, [setting_text(lr) for lr in rates])
+            axes.xaxis.set_minor_locator(NullLocator())
             _dress(axes, title=f"{name}: {TITLES[column]}", x="lr", y="times the mean there")
         row[0].legend(fontsize=7, frameon=False)
     return figure

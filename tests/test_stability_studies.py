@@ -123,7 +123,7 @@ def test_all_of_them_run_on_one_folder(local_ray, tmp_path, monkeypatch, capsys)
         rows = pd.read_csv(run / "study" / f"{study}_verdicts.csv")
         assert set(rows["verdict"]) <= VERDICTS
     pictures = {path.stem for path in (run / "study").glob("*.png")}
-    assert pictures == {"edge", "at_equal_loss", "interventions", "mediation", "inputs"}
+    assert pictures == {*("edge", "at_equal_loss_no_norm", "interventions", "mediation", "inputs")}
     trials = load_sweep(run).trials
     assert set(trials["outcome"]) == {"BUDGET"}
     assert (trials["probe_every"] == 10).all()

@@ -26,7 +26,7 @@ from analysis.phases import NOISE, SMOOTHNESS, phase_frame, phase_slopes, smooth
 from analysis.stability_plots import draw_at_equal_loss
 from experiments.studies.findings import Findings
 from experiments.studies.stability.edge import space
-from experiments.studies.stability.fits import EDGE_ARMS, ON_GPU, RUN, SMOKE, TWO_CORES, base
+from experiments.studies.stability.fits import EDGE_ARMS, LRS, ON_GPU, RUN, SMOKE, TWO_CORES, base
 from experiments.studies.stability.verdicts import Verdicts
 from experiments.studies.study import Study, main
 
@@ -47,7 +47,11 @@ def _answer(found: Findings) -> None:
     found.write("at_equal_loss", pd.concat(points, ignore_index=True))
     found.write("slopes", pd.concat(tables, ignore_index=True))
     verdicts.write("smoothness_verdicts")
-    found.draw("at_equal_loss", draw_at_equal_loss(frames))
+    for network in LRS:
+        own = {name: frame for name, frame in frames.items() if name.startswith(network)}
+        if own:
+            label = network.replace(" ", "_")
+            found.draw(f"at_equal_loss_{label}", draw_at_equal_loss(own))
 
 
 STUDY = Study(

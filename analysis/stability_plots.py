@@ -22,6 +22,7 @@ TITLES = {
     "laplacian": "mean |Laplacian|",
     "hf_energy": "high-frequency energy",
     NOISE: "noise fraction",
+    "psnr": "PSNR",
     "sharpness": "sharpness",
     RATIO: "sharpness / threshold",
 }

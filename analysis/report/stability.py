@@ -247,7 +247,7 @@ def _jump_plot(sweep: Sweep, members: Sequence[str], column: str, *, at: int) ->
     title = TITLES.get(column, column)
     figure = layout(
         x=axis("iteration"),
-        y=axis(title, log=True, tickformat="~g", dtick="D2"),
+        y=axis(title) if column == "tv" else axis(title, log=True, tickformat="~g", dtick="D2"),
         height=420,
         shapes=[
             {

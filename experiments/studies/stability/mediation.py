@@ -7,8 +7,8 @@ fits of stability.edge. --full takes 5 photographs of 256x256, 5 seeds and the n
 paper, and is for a GPU.
 Measured: at equal training loss, in logarithms, how total variation goes with the learning rate
 (total), what of it is left beside a mediator (direct), and what goes through that (indirect); the
-mediators are sharpness, the norm of the weights, and the scale-free sharpness lambda |w|^2 of the
-convolutions that a norm follows.
+mediators are sharpness (for Adam also as Adam scales it), the norm of the weights, and the
+scale-free sharpness lambda |w|^2 of the convolutions that a norm follows.
 Rule: for each norm, optimizer and mediator, supported where the 95 % intervals over pictures of
 total and indirect leave out 0 on the same side and the indirect part is at least half; refuted
 where the total's leaves it out and the indirect's holds 0, lies on the other side, or is below half
@@ -42,6 +42,7 @@ from experiments.studies.stability.fits import (
 from experiments.studies.stability.verdicts import Verdicts
 from experiments.studies.study import Study, main
 
+PRECONDITIONED = "sharpness_pre"
 NORMS = {"no norm": "none", "batch norm": "batch", "group norm": "group"}
 ARMS = [
     # every other of the rates without norm, so that those fits are there already
@@ -65,23 +66,32 @@ def _answer(found: Findings) -> None:
         trials = arm.trials(found.table)
         if not trials:
             continue
-        frame = phase_frame(found.sweep, trials, columns=(*SMOOTHNESS, *MEDIATORS))
-        table = mediation_table(frame)
+        mediators = (*MEDIATORS, PRECONDITIONED) if "adam" in arm.name else MEDIATORS
+        frame = phase_frame(found.sweep, trials, columns=(*SMOOTHNESS, *mediators))
+        table = mediation_table(frame, mediators=mediators)
         tables.append(table.assign(arm=arm.name))
         for row in table.to_dict("records"):
             verdicts.say(arm.name, *mediation_verdict(row))
     table = pd.concat(tables, ignore_index=True)
     found.write("mediation", table)
     verdicts.write("mediation_verdicts")
-    rows = [
-        {"label": f"{row['arm']}: {label}", "mean": row[part], "low": row[f"{part}_low"]}
-        | {"high": row[f"{part}_high"]}
-        for row in table.to_dict("records")
-        for part, label in (("total", f"total ({row['mediator']})"), ("direct", "direct"))
-    ]
-    title = "slope of log(tv) in log(lr) at equal loss, and what is left beside the mediator"
-    scores = pd.DataFrame(rows, columns=["label", "mean", "low", "high"])
+    title = "slope of log(tv) in log(lr) at equal loss, and what is left of it beside a mediator"
+    scores = _bars(table)
     found.draw("mediation", draw_scores(scores, title=title, unit="slope", none_at=0.0))
+
+
+def _bars(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each arm's total slope, and one for what each mediator leaves of it."""
+    rows = []
+    for arm, own in table.groupby("arm", sort=False):
+        for place, row in enumerate(own.to_dict("records")):
+            parts = [("direct", f"beside {row['mediator']}")]
+            if place == 0:
+                parts.insert(0, ("total", "total"))
+            for part, label in parts:
+                low, high = row[f"{part}_low"], row[f"{part}_high"]
+                rows.append((f"{arm}: {label}", row[part], low, high))
+    return pd.DataFrame(rows, columns=["label", "mean", "low", "high"])
 
 
 STUDY = Study(

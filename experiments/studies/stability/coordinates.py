@@ -27,18 +27,10 @@ from dipray.sweep import Grid
 from experiments.studies.arms import Arm
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
-from experiments.studies.stability.fits import (
-    LRS,
-    NO_NORM,
-    ON_GPU,
-    OPTIMIZERS,
-    RUN,
-    SMOKE,
-    TWO_CORES,
-    base,
-)
+from experiments.studies.stability.fits import LRS, NO_NORM, OPTIMIZERS
+from experiments.studies.stability.shared import stability_study
 from experiments.studies.stability.verdicts import Verdicts
-from experiments.studies.study import Study, main
+from experiments.studies.study import main
 
 _CLOSE = 0.1
 INPUTS = {"coordinates": "meshgrid", "noise": "gaussian"}
@@ -86,20 +78,7 @@ def _at_edge(slopes: pd.DataFrame) -> dict[Any, Any]:
     return rows.to_dict("records")[0]
 
 
-STUDY = Study(
-    name="stability.coordinates",
-    run=RUN,
-    said=__doc__ or "",
-    full=TWO_CORES,
-    on_gpu=ON_GPU,
-    smoke=SMOKE,
-    base=base,
-    space=_space,
-    answer=_answer,
-    metric="psnr_peak",
-    fewest_pictures=3,
-    most_noises=1,
-)
+STUDY = stability_study("coordinates", __doc__, space=_space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

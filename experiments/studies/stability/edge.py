@@ -24,9 +24,10 @@ from analysis.stability_plots import draw_ratios
 from dipray.sweep import Grid
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
-from experiments.studies.stability.fits import EDGE_ARMS, ON_GPU, RUN, SMOKE, TWO_CORES, base
+from experiments.studies.stability.fits import EDGE_ARMS
+from experiments.studies.stability.shared import stability_study
 from experiments.studies.stability.verdicts import Verdicts
-from experiments.studies.study import Study, main
+from experiments.studies.study import main
 
 
 def space(flags: StudyFlags) -> Grid:
@@ -48,20 +49,7 @@ def _answer(found: Findings) -> None:
     found.draw("edge", draw_ratios(found.sweep, groups))
 
 
-STUDY = Study(
-    name="stability.edge",
-    run=RUN,
-    said=__doc__ or "",
-    full=TWO_CORES,
-    on_gpu=ON_GPU,
-    smoke=SMOKE,
-    base=base,
-    space=space,
-    answer=_answer,
-    metric="psnr_peak",
-    fewest_pictures=3,
-    most_noises=1,
-)
+STUDY = stability_study("edge", __doc__, space=space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

@@ -4,14 +4,9 @@ All descend the mean squared error over the values of y, all of them at once, wi
 stays as it is, in fp32: gradient descent itself, as the theory has it.
 """
 
-from dataclasses import replace
 from typing import Any
 
-from dipray.config import FitConfig
 from experiments.studies.arms import Arm
-from experiments.studies.flags import SMOKE_FLAGS, StudyFlags
-
-RUN = "stability"
 
 # smooth, and without norms, which would make the curvature depend on the size of the weights alone.
 # torch's own initial weights stay at a gray picture then, and so does the weak noise of the paper
@@ -51,28 +46,3 @@ EDGE_ARMS = [
     *arms("no norm", NO_NORM, optimizers=("sgd", "momentum", "adam")),
     *arms("standard", STANDARD, optimizers=("sgd", "momentum", "adam")),
 ]
-
-
-def base(flags: StudyFlags) -> FitConfig:
-    """What all fits share."""
-    depth, features, every = (5, 128, 100) if flags.full else (2, 16, 50)
-    if flags.smoke_test:
-        depth, features, every = 2, 4, 10
-    return FitConfig(
-        depth=depth,
-        features=features,
-        input_jitter=0.0,
-        iterations=flags.iterations,
-        probe_every=every,
-        metrics_every=5,
-        snapshots=0,
-        variance_window=0,
-        device=flags.device,
-    )
-
-
-TWO_CORES = StudyFlags(
-    pictures=("astronaut", "chelsea", "coffee"), size=64, seeds=3, iterations=1000, device="cpu"
-)
-ON_GPU = replace(StudyFlags(), full=True, size=256, seeds=5, iterations=5000)
-SMOKE = replace(SMOKE_FLAGS, pictures=("astronaut", "chelsea", "coffee"), seeds=1, iterations=40)

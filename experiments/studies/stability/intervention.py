@@ -27,16 +27,10 @@ from dipray.sweep import Grid
 from experiments.studies.arms import Arm
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
-from experiments.studies.stability.fits import (
-    EDGE_ARMS,
-    ON_GPU,
-    RUN,
-    SMOKE,
-    TWO_CORES,
-    base,
-)
+from experiments.studies.stability.fits import EDGE_ARMS
+from experiments.studies.stability.shared import stability_study
 from experiments.studies.stability.verdicts import Verdicts
-from experiments.studies.study import Study, main
+from experiments.studies.study import main
 
 FACTOR = 8.0
 ARMS = [arm for arm in EDGE_ARMS if not arm.settings["momentum"]]
@@ -85,20 +79,7 @@ def _answer(found: Findings) -> None:
     found.draw("interventions", draw_jumps(found.sweep, drawn))
 
 
-STUDY = Study(
-    name="stability.intervention",
-    run=RUN,
-    said=__doc__ or "",
-    full=TWO_CORES,
-    on_gpu=ON_GPU,
-    smoke=SMOKE,
-    base=base,
-    space=_space,
-    answer=_answer,
-    metric="psnr_peak",
-    fewest_pictures=3,
-    most_noises=1,
-)
+STUDY = stability_study("intervention", __doc__, space=_space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

@@ -29,18 +29,10 @@ from experiments.studies.arms import Arm
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.score_plots import draw_scores
-from experiments.studies.stability.fits import (
-    LRS,
-    NO_NORM,
-    ON_GPU,
-    OPTIMIZERS,
-    RUN,
-    SMOKE,
-    TWO_CORES,
-    base,
-)
+from experiments.studies.stability.fits import LRS, NO_NORM, OPTIMIZERS
+from experiments.studies.stability.shared import stability_study
 from experiments.studies.stability.verdicts import Verdicts
-from experiments.studies.study import Study, main
+from experiments.studies.study import main
 
 PRECONDITIONED = "sharpness_pre"
 NORMS = {"no norm": "none", "batch norm": "batch", "group norm": "group"}
@@ -94,20 +86,7 @@ def _bars(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "mean", "low", "high"])
 
 
-STUDY = Study(
-    name="stability.mediation",
-    run=RUN,
-    said=__doc__ or "",
-    full=TWO_CORES,
-    on_gpu=ON_GPU,
-    smoke=SMOKE,
-    base=base,
-    space=_space,
-    answer=_answer,
-    metric="psnr_peak",
-    fewest_pictures=3,
-    most_noises=1,
-)
+STUDY = stability_study("mediation", __doc__, space=_space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

@@ -26,9 +26,10 @@ from analysis.phases import NOISE, SMOOTHNESS, phase_frame, phase_slopes, smooth
 from analysis.stability_plots import draw_at_equal_loss
 from experiments.studies.findings import Findings
 from experiments.studies.stability.edge import space
-from experiments.studies.stability.fits import EDGE_ARMS, LRS, ON_GPU, RUN, SMOKE, TWO_CORES, base
+from experiments.studies.stability.fits import EDGE_ARMS, LRS
+from experiments.studies.stability.shared import stability_study
 from experiments.studies.stability.verdicts import Verdicts
-from experiments.studies.study import Study, main
+from experiments.studies.study import main
 
 COLUMNS = (*SMOOTHNESS, NOISE)
 JUDGED = ("tv", "laplacian")
@@ -54,20 +55,7 @@ def _answer(found: Findings) -> None:
             found.draw(f"at_equal_loss_{label}", draw_at_equal_loss(own))
 
 
-STUDY = Study(
-    name="stability.smoothness",
-    run=RUN,
-    said=__doc__ or "",
-    full=TWO_CORES,
-    on_gpu=ON_GPU,
-    smoke=SMOKE,
-    base=base,
-    space=space,
-    answer=_answer,
-    metric="psnr_peak",
-    fewest_pictures=3,
-    most_noises=1,
-)
+STUDY = stability_study("smoothness", __doc__, space=space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-_DIRECTIONS = 4
+_DIRECTIONS = 2
 
 
 def jacobian_norm(output: Tensor, z: Tensor, *, seed: int) -> Tensor:
     """The root mean square, over the values of the output, of their gradient's length in z; 0-dim.
 
-    That is |J|_F / sqrt(number of values). |J|_F^2 is estimated as the mean of |J' u|^2 over 4
+    That is |J|_F / sqrt(number of values). |J|_F^2 is estimated as the mean of |J' u|^2 over 2
     random sign vectors u (Hutchinson, Communications in Statistics 18, 1989), the same for a seed.
     output: (1, C, H, W), made of z, which requires its gradient. Its graph is kept.
     """

@@ -13,7 +13,7 @@ Product = Callable[[Tensor], Tensor]
 # lengths of what a start has beside what was found before
 _DOWNHILL = 0.3
 _FRESH = 0.1
-_OTHERS = 3  # times the tolerance of the first
+_OTHERS = 5  # times the tolerance of the first
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def largest_eigenvalues(
     start: (n,), of length 1. count: how many at most; the second and those after it only where they
     are larger than `above`, so that what nobody asks about takes no products. tolerance: the first
     is found once its error is at most so much of the largest absolute eigenvalue, the others at
-    three times that; they are mostly far nearer, since the true error goes with its square.
+    five times that; they are mostly far nearer, since the true error goes with its square.
     fewest, most: products; after `most` the values are returned as they are, from below.
     Eigenvalues that are exactly equal are found as one. Non-finite products give NaN.
     Golub and Van Loan, "Matrix Computations", 4th edition, chapter 10.

@@ -197,7 +197,10 @@ def test_noises_of_one_picture_are_no_more_alike_than_noises_are(tmp_path):
     assert hits >= 17  # of 20, at a nominal 95 %
 
 
-SOME = {"snapshots": 3, "metrics_every": 7, "sure_sigma": 25.0, "variance_window": 50}
+SOME = {
+    **{"snapshots": 3, "metrics_every": 7, "probe_every": 50},
+    **{"sure_sigma": 25.0, "variance_window": 50},
+}
 
 
 def test_the_same_fit_looked_at_otherwise_counts_once(tmp_path):
@@ -214,7 +217,7 @@ def test_the_same_fit_looked_at_otherwise_counts_once(tmp_path):
     assert only(frame).equals(only(plain))
     assert frame.attrs["notes"] == [
         "12 of 18 fits repeat another with the same settings and seeds, but for device, snapshots, "
-        "metrics_every, sure_sigma or variance_window, and are left out."
+        "metrics_every, probe_every, sure_sigma or variance_window, and are left out."
     ]
     assert plain.attrs["notes"] == []
     assert score_table(sweep, trials=everything)["runs"].to_list() == [3, 3]

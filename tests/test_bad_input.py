@@ -372,7 +372,7 @@ def on_a_small_disk(folder: Path, taken: int, *command: str) -> subprocess.Compl
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs tmpfs")
-@pytest.mark.parametrize(("left", "first"), [(20_000, "outcome"), (400_000, "figures")])
+@pytest.mark.parametrize(("left", "first"), [(20_000, "outcome"), (250_000, "figures")])
 def test_a_disk_that_fills_up_during_a_fit(tmp_path, clean_file, left, first):
     disk = tmp_path / "disk"
     tried = on_a_small_disk(disk, 0, "true")

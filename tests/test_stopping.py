@@ -110,7 +110,7 @@ def test_measured_hides_every_column_of_the_truth():
     seen = Measured(rows()).rows
     assert set(seen) == set(COLUMN_NAMES) - TRUTH_COLUMNS
     assert not any(name.startswith(("psnr", "ssim")) for name in seen)
-    of_the_truth = ("reference", "luma", "hole")
+    of_the_truth = ("reference", "luma", "hole", "probe and reference")
     assert {column.name for column in COLUMNS if column.needs not in of_the_truth} == set(seen)
     with pytest.raises(TypeError):
         seen["psnr"] = np.zeros(1)

@@ -1,15 +1,14 @@
 """FitConfig: every knob of one fit, flat, frozen and validated where it is made."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
 from dipray.errors import ConfigError, SizeError
+from dipray.strict_model import StrictModel
 
 Kernel = Literal["lanczos2", "lanczos3", "bicubic", "bilinear", "box"]
 
@@ -22,31 +21,6 @@ MAX_PIXELS = 100_000_000  # of a picture that is read; a larger one may be a dec
 
 def _tuple_from_list(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
-
-
-class StrictModel(BaseModel):
-    """A frozen pydantic model; making one raises ConfigError: field, value and what is allowed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def __init__(self, /, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _explain(type(self), error) from None
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with `changes` applied and validated again; raises ConfigError."""
-        return type(self)(**{**self.model_dump(), **changes})
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from plain data, e.g. parsed JSON; raises ConfigError."""
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` takes back, ready for JSON."""
-        return self.model_dump(mode="json")
 
 
 class FitConfig(StrictModel):
@@ -321,31 +295,3 @@ class FitConfig(StrictModel):
                 f"{deepest}",
                 field="depth",
             )
-
-
-_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
-_BOUND_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-
-
-def _explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
-    """The first complaint of pydantic as one line: field, value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"][:1])
-    if first["type"] == "extra_forbidden":
-        names = list(model.model_fields)
-        near = difflib.get_close_matches(field, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        return ConfigError(f"{field}: no such setting; {hint}", field=field)
-    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if field == "device":
-        allowed = "auto, cpu, cuda, cuda:N or mps"
-    elif first["type"] in ("tuple_type", "missing", "too_long"):
-        allowed = "two numbers; in a grid, a list of pairs such as [[0.9, 0.99]]"
-    elif first["type"] in _BOUNDS:
-        allowed = " and ".join(
-            f"{words} {getattr(bound, name):,.10g}"
-            for name, words in _BOUND_WORDS.items()
-            for bound in model.model_fields[field].metadata
-            if hasattr(bound, name)
-        )
-    return ConfigError(f"{field}={first['input']!r}: allowed is {allowed}", field=field)

@@ -5,8 +5,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from dipray.config import FitConfig, StrictModel
+from dipray.config import FitConfig
 from dipray.errors import ConfigError
+from dipray.strict_model import StrictModel
 
 Metric = Literal[
     "auto",

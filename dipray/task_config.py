@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from dipray.config import MAX_PIXELS, Kernel, StrictModel
+from dipray.config import MAX_PIXELS, Kernel
 from dipray.errors import ConfigError
+from dipray.strict_model import StrictModel
 
 
 def _path(value: object) -> object:

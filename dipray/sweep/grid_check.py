@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import create_model
 from ray.tune.search.sample import Domain, Float, Integer
 
-from dipray.config import FitConfig, StrictModel
+from dipray.config import FitConfig
 from dipray.errors import ConfigError
+from dipray.strict_model import StrictModel
 from dipray.sweep.grid import Grid, Place, items_of, placed_items, settings, short, spell
 
 DEEPEST = 20  # grids within grids

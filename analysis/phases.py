@@ -54,7 +54,7 @@ def phase_frame(
         if (levels := loss_levels(sweep, own, count=num_levels))
     ]
     if not parts:
-        return pd.DataFrame(columns=[*HEAD, *columns, "phase"])
+        return pd.DataFrame(columns=[*HEAD, *columns, "phase", NOISE])
     frame = pd.concat(parts, ignore_index=True)
     frame = frame[~frame["outcome"].isin(ASTRAY)].dropna(subset="iteration")
     measured = measured_ratios(sweep, names)
@@ -160,6 +160,23 @@ def smoothness_verdict(slopes: pd.DataFrame, column: str) -> tuple[str, str]:
         return SUPPORTED, said
     same_before = before["pictures"] >= 3 and before["high"] < 0 and change["high"] >= 0
     return (REFUTED if same_before else UNDECIDED), said
+
+
+def null_verdict(slopes: pd.DataFrame, column: str) -> tuple[str, str]:
+    """Whether pictures of the lazy regime are the same at equal loss: verdict and sentence.
+
+    slopes: of `phase_slopes`, of linearised fits, which are before the edge as long as they are
+    stable. Supported where the slope's 95 % interval over pictures lies within -0.1 and 0.1,
+    refuted where it lies outside of it; else, and with fewer than three pictures, not decided.
+    """
+    own: dict[Any, Any]
+    (own,) = slopes[(slopes["column"] == column) & (slopes["phase"] == BEFORE)].to_dict("records")
+    said = f"{column}: linearised {slope_text(own)}"
+    if own["pictures"] < 3 or math.isnan(own["low"]):
+        return UNDECIDED, said
+    if own["low"] > -_CLOSE and own["high"] < _CLOSE:
+        return SUPPORTED, said
+    return (REFUTED if own["low"] >= _CLOSE or own["high"] <= -_CLOSE else UNDECIDED), said
 
 
 def slope_text(row: Mapping[Any, Any]) -> str:

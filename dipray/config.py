@@ -63,6 +63,11 @@ class FitConfig(StrictModel):
         description="initial weights: torch's own, which shrink the maps from layer to layer, or "
         "those of He et al. (ICCV 2015), with which networks without norms train too",
     )
+    linearised: bool = Field(
+        False,
+        description="train the network's first-order expansion at its initial weights instead, the "
+        "lazy regime: a null hypothesis for studies, in fp32 and not compiled",
+    )
 
     input_kind: Literal["noise", "gaussian", "meshgrid", "fourier"] = Field(
         "noise",
@@ -212,6 +217,8 @@ class FitConfig(StrictModel):
         if self.input_kind == "fourier":
             even = (self.input_channels or 32) % 2 == 0
             self._require("input_channels", even, "fourier needs an even number")
+        for field in ("precision", "compile"):
+            self._require(field, not self.linearised, "linearised takes its default only; drop it")
         self._require("variance_window", self.variance_window != 1, "one output has no variance")
         for stop, ready, how in (
             ("val", self.holdout != 0, "holdout, e.g. 0.03"),

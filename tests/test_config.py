@@ -108,6 +108,7 @@ CHANGES = {
     "weight_decay": 0.5,
     "line_search": "strong_wolfe",
     "init": "kaiming",
+    "linearised": True,
     "lr_schedule": "cosine",
     "lr_jump_at": 5,
     "lr_jump_by": 2.0,

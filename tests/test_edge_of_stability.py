@@ -23,6 +23,7 @@ from analysis.phases import (
     AT_EDGE,
     BEFORE,
     BETWEEN,
+    null_verdict,
     own_slopes,
     phase_frame,
     phase_slopes,
@@ -243,6 +244,25 @@ def test_the_verdict_on_smoothness_follows_the_rule(tmp_path, law, wanted):
     slopes = phase_slopes(phase_frame(sweep, list(sweep.trials.index)), ["tv"])
     verdict, said = smoothness_verdict(slopes, "tv")
     assert verdict == wanted, said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-0.02, 0.03, SUPPORTED),
+        (0.01, 0.09, SUPPORTED),  # not 0, but as good as
+        (-0.2, -0.11, REFUTED),
+        (0.12, 0.3, REFUTED),
+        (-0.2, 0.05, UNDECIDED),
+        (math.nan, math.nan, UNDECIDED),
+    ],
+)
+def test_the_verdict_on_the_null_follows_the_rule(low, high, wanted):
+    before = {"column": "tv", "phase": BEFORE, "slope": (low + high) / 2, "low": low, "high": high}
+    rows = [{**before, "fits": 9, "pictures": 3}, {**before, "phase": AT_EDGE, "pictures": 0}]
+    assert null_verdict(pd.DataFrame(rows), "tv")[0] == wanted
+    rows[0]["pictures"] = 2
+    assert null_verdict(pd.DataFrame(rows), "tv")[0] == UNDECIDED
 
 
 def test_fits_that_went_astray_do_not_count(tmp_path):

@@ -8,6 +8,7 @@ from torch import nn
 from dipray.config import FitConfig
 from dipray.models.convnext import ConvNeXtUNet
 from dipray.models.encdec import EncDec
+from dipray.models.linearised import Linearised
 from dipray.models.resunet import ResUNet
 from dipray.models.skip import Skip
 from dipray.models.unet import UNet
@@ -30,7 +31,7 @@ def build_network(config: FitConfig, *, inputs: int, outputs: int) -> nn.Module:
         net = NETWORKS[config.net](config, inputs, outputs)
         if config.init == "kaiming":
             net.apply(_kaiming)
-        return net
+        return Linearised(net) if config.linearised else net
 
 
 def _kaiming(module: nn.Module) -> None:

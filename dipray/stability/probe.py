@@ -70,15 +70,16 @@ class Probe:
         """Numbers by column, of the state before the step of an iteration.
 
         z: the input, (1, C, H, W). Columns that there are not are left out: the ratios for lbfgs,
-        the scale-free sharpness without norms, further ratios where no other eigenvalue is near the
-        threshold.
+        the scale-free sharpness without norms, the Jacobian of a linearised network, further ratios
+        where no other eigenvalue is near the threshold.
         """
         descent, config = self._descent, self._config
         z = z.detach().requires_grad_()
         output, loss = descent.evaluate(z)
         weights = flat(descent.parameters).detach()
         row = {"weight_distance": float((weights - self._beginning).norm())}
-        row["jacobian"] = float(jacobian_norm(output, z, seed=config.seed_of("weights")))
+        if not config.linearised:
+            row["jacobian"] = float(jacobian_norm(output, z, seed=config.seed_of("weights")))
         product = HessianProduct(loss, descent.parameters, decay=coupled_decay(config))
         limit = threshold(config, lr)
         divisor = preconditioner(descent.optimizer, descent.parameters, product.gradient)

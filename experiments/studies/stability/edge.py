@@ -30,8 +30,7 @@ from experiments.studies.stability.verdicts import Verdicts
 from experiments.studies.study import main
 
 
-def space(flags: StudyFlags) -> Grid:
-    """Every arm with its learning rates."""
+def _space(flags: StudyFlags) -> Grid:
     return {"arm": [arm.points() for arm in EDGE_ARMS], "seed": flags.fit_seeds}
 
 
@@ -49,7 +48,7 @@ def _answer(found: Findings) -> None:
     found.draw("edge", draw_ratios(found.sweep, groups))
 
 
-STUDY = stability_study("edge", __doc__, space=space, answer=_answer)
+STUDY = stability_study("edge", __doc__, space=_space, answer=_answer)
 
 if __name__ == "__main__":
     sys.exit(main(STUDY))

@@ -10,8 +10,20 @@ from experiments.studies.arms import Arm
 
 # smooth, and without norms, which would make the curvature depend on the size of the weights alone.
 # torch's own initial weights stay at a gray picture then, and so does the weak noise of the paper
-NO_NORM = {"norm": "none", "activation": "gelu", "init": "kaiming", "input_kind": "gaussian"}
-STANDARD = {"norm": "batch", "activation": "leaky_relu", "init": "torch", "input_kind": "noise"}
+NO_NORM = {
+    "norm": "none",
+    "activation": "gelu",
+    "init": "kaiming",
+    "input_kind": "gaussian",
+    "linearised": False,
+}
+STANDARD = {
+    "norm": "batch",
+    "activation": "leaky_relu",
+    "init": "torch",
+    "input_kind": "noise",
+    "linearised": False,
+}
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "momentum": 0.0},
@@ -46,3 +58,9 @@ EDGE_ARMS = [
     *arms("no norm", NO_NORM, optimizers=("sgd", "momentum", "adam")),
     *arms("standard", STANDARD, optimizers=("sgd", "momentum", "adam")),
 ]
+# the lazy regime: linear in the weights, all rates below what is stable with any of the seeds
+LAZY = Arm(
+    "no norm, lazy, sgd",
+    {**NO_NORM, **OPTIMIZERS["sgd"], "linearised": True},
+    (0.02, 0.04, 0.08, 0.14, 0.25),
+)

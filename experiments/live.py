@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dipray.sweep.dropped import is_dropped
+
 ROWS = 12  # running trials shown at most
 
 
@@ -60,7 +62,7 @@ class LiveTable(tune.Callback):
         **info: Any,
     ) -> None:
         """Called when the search begins."""
-        self.total = total_num_samples or 0
+        self.total = self.ended + (total_num_samples or 0)  # some may be run again after others
         if self.console.is_terminal:
             self._live = Live(console=self.console, transient=True, get_renderable=self.render)
             self._live.start()
@@ -103,6 +105,9 @@ class LiveTable(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial fails."""
+        if is_dropped(trial):
+            self.on_trial_recover(iteration, trials, trial)
+            return
         self.failed += 1
         self._end(trial, "  failed")
 

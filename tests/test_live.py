@@ -8,8 +8,9 @@ from rich.console import Console
 from experiments.live import ROWS, LiveTable, describe_point
 
 
-def trial(name, **point):
-    return SimpleNamespace(trial_id=name, config={"problem": "a", "trial": name, **point})
+def trial(name, *, has_attempts=False, **point):
+    config = {"problem": "a", "trial": name, **point}
+    return SimpleNamespace(trial_id=name, config=config, should_recover=lambda: has_attempts)
 
 
 def table(*, terminal, mode="max"):
@@ -36,6 +37,22 @@ def test_a_line_for_each_trial_that_ends_where_there_is_no_terminal():
     lines = screen.getvalue().splitlines()
     assert lines[0] == "[1/3] a  lr=0.1  iteration 50  psnr_peak 25.12"
     assert lines[1].endswith("failed") and lines[1].startswith("[2/3] a  lr=9")
+
+
+def test_a_trial_that_is_run_again_has_not_failed_and_counts_once():
+    live, screen = table(terminal=False)
+    one = trial("d", lr=0.1, has_attempts=True)
+    live.on_trial_start(0, [], one)
+    live.on_trial_error(0, [], one)
+    live.on_experiment_end([])
+    live.setup(total_num_samples=1)
+    live.on_trial_start(0, [], one)
+    live.on_trial_complete(0, [], one)
+    assert live.failed == 0
+    assert screen.getvalue().splitlines() == [
+        "a  lr=0.1  broke off after iteration 0, tried again",
+        "[1/1] a  lr=0.1  iteration 0",
+    ]
 
 
 def test_a_terminal_shows_what_runs_and_the_best():

@@ -2,11 +2,13 @@
 
 import dataclasses
 import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from ray import tune
 
 from analysis import load_sweep
 from dipray.config import FitConfig
@@ -98,6 +100,35 @@ def test_a_trial_whose_worker_dies_goes_on_from_its_checkpoint(problem, tmp_path
     (entry,) = store.child("trials", trial).read_json("provenance.json")["resumed"]
     assert entry["after"] == 40
     assert_as_never_interrupted(store, trial, problem, BASE)
+
+
+class KillsWhatEnds(tune.Callback):
+    """Kills a worker right after its trial, when it is about to be given the next."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        if self.left:
+            self.left -= 1
+            os.kill(trial.last_result["pid"], signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("max_failures", "failed"), [(3, 0), (0, 1)])
+def test_a_worker_that_dies_between_two_trials_costs_nothing(
+    problem, tmp_path, max_failures, failed
+):
+    store = Store(tmp_path / "sweep")
+    config = NONE.replace(max_concurrent=1, max_failures=max_failures)
+    kills = KillsWhatEnds(1)
+    result = run_sweep(
+        [problem], {"seed": [0, 1, 2]}, store, base=BASE, config=config, callbacks=[kills]
+    )
+    assert kills.left == 0
+    assert (result.run, result.failed) == (3, failed)
+    outcomes = load_sweep(store).trials["outcome"]
+    assert (outcomes == "BUDGET").sum() == 3 - failed
+    assert len(store.names("tune")) == 2 - failed  # those that were dropped are one more search
 
 
 def test_failures_end_when_they_are_too_many(problem, tmp_path):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import tune
@@ -15,13 +16,14 @@ from dipray.errors import DiprayError, FolderError
 from dipray.folder import TUNE
 from dipray.recorder import one_line
 from dipray.sweep.cluster import alive_nodes, may_have_other_disks, share_out
+from dipray.sweep.dropped import Dropped
 from dipray.sweep.extension import kept_states
 from dipray.sweep.lean import Lean
 from dipray.sweep.plan import Plan, Request
 from dipray.sweep.recall import masks, recall
 from dipray.sweep.relay import open_desk
 from dipray.sweep.schedulers import Noting, make_scheduler, pace
-from dipray.sweep.search import Planned
+from dipray.sweep.search import ListSearch, OptunaPerPicture, Planned
 from dipray.sweep.trainable import FitTrainable, TrialSettings
 
 Ended = tuple[Planned, Exception | None]
@@ -36,12 +38,10 @@ def run_trials(
     Raises ConfigError where the cluster cannot hold a trial, and FolderError where the sweep broke
     off, e.g. at a full disk.
     """
-    request, search = plan.request, plan.search
-    config, store = request.config, request.store
+    request, config, store = plan.request, plan.request.config, plan.request.store
     nodes = [node["Resources"] for node in alive_nodes()]
     share = share_out(config, request.base.device, nodes)
     at_once = config.max_concurrent or share.slots
-    scheduler = _scheduler(request)
     relays = store.is_local and may_have_other_disks(config.address)
     started = time.perf_counter()
     settings = TrialSettings(
@@ -50,7 +50,7 @@ def run_trials(
         sweep=store,
         call=call,
         desk=open_desk(store) if relays else None,
-        pace=pace(config, min(at_once, len(search))),
+        pace=pace(config, min(at_once, len(plan.search))),
         threads=max(1, math.floor(share.cpus)),
         gpu_share=share.gpus,
         checkpoint_every_s=config.checkpoint_every_s,
@@ -61,6 +61,38 @@ def run_trials(
         tune.with_parameters(FitTrainable, settings=settings),
         {"cpu": share.cpus, "gpu": share.gpus},
     )
+    ended: dict[str, Ended] = {}
+    search, rounds = plan.search, 0
+    while True:
+        left = _time_left(config.time_budget_s, since=started)
+        results, dropped = _round(request, search, trainable, callbacks, at_once, seconds=left)
+        ended |= results
+        rounds += 1
+        given_up = rounds > config.max_failures >= 0
+        if not dropped or given_up or _time_left(config.time_budget_s, since=started) == 0:
+            return time.perf_counter() - started, list(ended.values())
+        search = ListSearch(ended[trial][0] for trial in dropped)
+
+
+def _time_left(budget: float | None, *, since: float) -> float | None:
+    return None if budget is None else max(0.0, budget - (time.perf_counter() - since))
+
+
+def _round(
+    request: Request,
+    search: ListSearch | OptunaPerPicture,
+    trainable: Any,
+    callbacks: Sequence[tune.Callback],
+    at_once: int,
+    *,
+    seconds: float | None,
+) -> tuple[dict[str, Ended], set[str]]:
+    """One call of Tune: each trial begun with its error, and those that are to be run again.
+
+    These are none if it was interrupted.
+    """
+    config, store = request.config, request.store
+    scheduler, dropped = _scheduler(request), Dropped()
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -68,7 +100,7 @@ def run_trials(
             scheduler=scheduler,
             num_samples=len(search),
             max_concurrent_trials=at_once,
-            time_budget_s=config.time_budget_s,
+            time_budget_s=seconds,
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -76,7 +108,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(store.child(TUNE)),
-            callbacks=[*callbacks, Lean()],
+            callbacks=[*callbacks, Lean(), dropped],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
             verbose=0,
@@ -92,11 +124,16 @@ def run_trials(
             f"{store}: the sweep broke off ({reason}); what is finished is kept, and the same "
             "command goes on"
         ) from error
-    seconds = time.perf_counter() - started
     with contextlib.suppress(FolderError):  # which the next call makes up for
         scheduler.write_notes()
-    ended = [results[i] for i in range(len(results))]
-    return seconds, [(search.given[Path(each.path).name], each.error) for each in ended]
+    all_of_them = [results[i] for i in range(len(results))]
+    ended = {
+        name: (search.given[name], each.error)
+        for each in all_of_them
+        for name in [Path(each.path).name]
+    }
+    whole = all(each.error or (each.metrics or {}).get("done") for each in all_of_them)
+    return ended, dropped.trials if whole and not len(search) else set()
 
 
 def _scheduler(request: Request) -> Noting:

@@ -1,5 +1,8 @@
 """What the tests share: one small photograph, problems made of it, and a tiny fit."""
 
+import os
+import sys
+
 import hypothesis
 import numpy as np
 import pytest
@@ -14,6 +17,31 @@ from dipray.tasks.truth import add_noise
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("fixed")
+
+
+class _LeaveAtOnce:
+    """Ends a process in which Ray was, before the interpreter is taken down.
+
+    By then all is reported and every Ray is shut down, but threads of its core are left that now
+    and then make that a segmentation fault, whose exit code would hide the tests' own.
+    """
+
+    status = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus):
+        self.status = int(exitstatus)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        if "ray" in sys.modules:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.status)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(_LeaveAtOnce(), "leave-at-once")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,9 @@
 """Sweep: the folder of a sweep as tables, each read when it is first asked for."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from analysis.problems import (
     read_problems,
     row_table,
 )
+from analysis.reading import read_all
 from analysis.regret import with_regret
 from analysis.traces import ITERATION, read_columns, trace_frame
 from analysis.trials import Row, read_trial, trial_table
@@ -26,9 +26,7 @@ from dipray.folder import PROVENANCE, TRIALS, read_snapshots, snapshot_file
 from dipray.store import Store
 from dipray.trace import COLUMN_NAMES
 
-_THREADS = 16  # most of the time goes into waiting for files, all the more with object storage
-
-Answer = TypeVar("Answer")
+_THREADS = 2  # that read traces, half of which is Parquet's own work
 
 
 class Sweep:
@@ -200,7 +198,7 @@ class Sweep:
             row, complaints = read_trial(name, self._folders[name])
             return row, [self._place(name, complaint) for complaint in complaints]
 
-        answers = _in_threads(read, self._folders)
+        answers = read_all(read, self._folders)
         rows = {name: row for name, (row, _) in answers.items() if row is not None}
         said = [complaint for _, complaints in answers.values() for complaint in complaints]
         return rows, said
@@ -225,7 +223,9 @@ class Sweep:
 
     def _read_traces(self, ids: list[str], columns: list[str]) -> pd.DataFrame:
         wanted = [ITERATION, *columns]
-        answers = _in_threads(lambda name: read_columns(self._folders[name], wanted), ids)
+        answers = read_all(
+            lambda name: read_columns(self._folders[name], wanted), ids, threads=_THREADS
+        )
         for name, (_, complaints) in answers.items():
             said = self._trace_complaints.setdefault(name, {})
             said |= {self._place(name, complaint): None for complaint in complaints}
@@ -235,12 +235,6 @@ class Sweep:
         """A complaint with the trial's folder before it, where that is not the sweep's own."""
         is_single = self._folders[trial] is self.store
         return complaint if is_single else f"{TRIALS}/{trial}/{complaint}"
-
-
-def _in_threads(read: Callable[[str], Answer], names: Iterable[str]) -> dict[str, Answer]:
-    names = list(names)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return dict(zip(names, pool.map(read, names), strict=True))
 
 
 def read_png(store: Store, name: str) -> bytes:

@@ -219,7 +219,8 @@ class Recorder:
 
     def _write_part(self) -> None:
         if self._waiting:
-            self.store.write(part_file(self._parts), encode_trace(concatenate(self._waiting)))
+            data = encode_trace(concatenate(self._waiting), described=self._parts == 0)
+            self.store.write(part_file(self._parts), data)
             self._parts += 1
             self._waiting.clear()
         self._written_at = self._clock()

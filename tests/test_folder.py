@@ -18,6 +18,7 @@ from dipray.folder import (
     TRACE_SCHEMA,
     encode_trace,
     is_finished,
+    part_file,
     read_outcome,
     read_trace,
     safe_name,
@@ -57,6 +58,25 @@ def test_every_column_carries_its_unit_and_meaning():
         found = written.field(column.name).metadata
         assert found[b"unit"].decode() == column.unit
         assert found[b"meaning"].decode() == column.meaning
+
+
+def test_later_parts_are_smaller_and_read_the_same(store):
+    whole = rows(1, 5)
+    parts = [
+        {name: values[part] for name, values in whole.items()} for part in (slice(3), slice(3, 5))
+    ]
+    for index, part in enumerate(parts):
+        store.write(part_file(index), encode_trace(part, described=index == 0))
+    first, second = (len(store.read(part_file(index))) for index in (0, 1))
+    assert second < 0.8 * first
+    table, complaints = read_trace(store)
+    assert complaints == []
+    for name in COLUMN_NAMES:
+        assert np.array_equal(table[name].to_numpy(), whole[name]), name
+    plain = pq.read_table(f"{store}/{TRACE}")  # as somebody without dipray would
+    assert plain.column_names == list(COLUMN_NAMES)
+    assert len(plain) == 5
+    assert plain.schema.field("psnr").metadata[b"unit"] == b"dB"
 
 
 def test_parts_are_read_in_order(store):

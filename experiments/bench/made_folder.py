@@ -151,10 +151,8 @@ def _pictures(problem: Problem) -> list[bytes]:
 def _write_trace(trial: Store, rows: Rows) -> None:
     edges = np.linspace(0, len(rows["iteration"]), PARTS + 1).astype(int)
     for part, (start, end) in enumerate(itertools.pairwise(np.unique(edges))):
-        trial.write(
-            part_file(part),
-            encode_trace({name: values[start:end] for name, values in rows.items()}),
-        )
+        own = {name: values[start:end] for name, values in rows.items()}
+        trial.write(part_file(part), encode_trace(own, described=part == 0))
 
 
 def _outcome(config: FitConfig, rows: Rows) -> dict[str, object]:

@@ -62,5 +62,5 @@ EDGE_ARMS = [
 LAZY = Arm(
     "no norm, lazy, sgd",
     {**NO_NORM, **OPTIMIZERS["sgd"], "linearised": True},
-    (0.02, 0.04, 0.08, 0.14, 0.25),
+    (0.05, 0.1, 0.2, 0.35, 0.6),
 )

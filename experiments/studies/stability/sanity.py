@@ -85,7 +85,7 @@ class SmallFit:
 
     def __init__(self, norm: str) -> None:
         config = FitConfig.from_dict(
-            {"depth": 2, "features": 4, "norm": norm, "activation": "tanh", "init": "kaiming"}
+            {"depth": 1, "features": 4, "norm": norm, "activation": "tanh", "init": "kaiming"}
         )
         generator = torch.Generator().manual_seed(1)
         self.net = build_network(config, inputs=3, outputs=1).double()

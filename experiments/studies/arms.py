@@ -1,5 +1,6 @@
 """Arm: fits of a study that are compared with each other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,3 +23,9 @@ class Arm:
     def points(self, **more: Any) -> dict[str, Any]:
         """Its part of a grid: settings, and a list of learning rates."""
         return {**self.settings, "lr": list(self.lrs), **more}
+
+
+def trials_of(arms: Iterable[Arm], table: pd.DataFrame) -> dict[str, list[str]]:
+    """The trials of each arm that has any in a table, by its name."""
+    found = {arm.name: arm.trials(table) for arm in arms}
+    return {name: trials for name, trials in found.items() if trials}

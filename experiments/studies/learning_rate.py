@@ -27,7 +27,7 @@ from analysis.lr_plots import draw_at_equal, draw_lr_curves
 from analysis.matched import By, matched
 from dipray.config import FitConfig
 from dipray.sweep import Grid
-from experiments.studies.arms import Arm
+from experiments.studies.arms import Arm, trials_of
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.rate_effects import effects_table, null_sentence, rate_effects
@@ -72,7 +72,7 @@ def _space(flags: StudyFlags) -> Grid:
 
 
 def _answer(found: Findings) -> None:
-    by_arm = {arm.name: trials for arm in ARMS if (trials := arm.trials(found.table))}
+    by_arm = trials_of(ARMS, found.table)
     effects = pd.concat([_compare(found, by, by_arm) for by in get_args(By)], ignore_index=True)
     found.write("effects", effects)
     found.lines.console.print(effects_table(effects, _SAID))

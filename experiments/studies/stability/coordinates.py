@@ -24,7 +24,7 @@ from analysis.edge import REFUTED, SUPPORTED, UNDECIDED
 from analysis.phases import AT_EDGE, NOISE, SMOOTHNESS, phase_frame, phase_slopes, slope_text
 from analysis.stability_plots import draw_at_equal_loss
 from dipray.sweep import Grid
-from experiments.studies.arms import Arm
+from experiments.studies.arms import Arm, trials_of
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.stability.fits import LRS, NO_NORM, OPTIMIZERS
@@ -61,7 +61,7 @@ def input_verdict(coordinates: Mapping[Any, Any], noise: Mapping[Any, Any]) -> t
 
 
 def _answer(found: Findings) -> None:
-    groups = {arm.name: trials for arm in ARMS if (trials := arm.trials(found.table))}
+    groups = trials_of(ARMS, found.table)
     frames = {name: phase_frame(found.sweep, trials) for name, trials in groups.items()}
     slopes = {name: phase_slopes(frame, (*SMOOTHNESS, NOISE)) for name, frame in frames.items()}
     tables = [each.assign(arm=name) for name, each in slopes.items()]

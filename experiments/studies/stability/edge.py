@@ -22,6 +22,7 @@ import pandas as pd
 from analysis.edge import edge_summary, edge_table, edge_verdict
 from analysis.stability_plots import draw_ratios
 from dipray.sweep import Grid
+from experiments.studies.arms import trials_of
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.stability.fits import EDGE_ARMS
@@ -35,7 +36,7 @@ def _space(flags: StudyFlags) -> Grid:
 
 
 def _answer(found: Findings) -> None:
-    groups = {arm.name: trials for arm in EDGE_ARMS if (trials := arm.trials(found.table))}
+    groups = trials_of(EDGE_ARMS, found.table)
     tables, summaries, verdicts = [], [], Verdicts(found)
     for name, trials in groups.items():
         table = edge_table(found.sweep, trials)

@@ -145,22 +145,14 @@ def checks() -> Iterator[Check]:
             "below 1e-3, above 1e3",
             below < 1e-3 and above > 1e3,
         )
-    for norm in NORMS:
-        error = difference_error(norm)
-        yield Check(
-            f"H v, central differences, norm {norm}",
-            f"{error:.1e}",
-            "at most 1e-6",
-            error <= 1e-6,
-        )
-    for norm in NORMS:
-        error = eigenvalue_error(norm)
-        yield Check(
-            f"eigenvalue, whole Hessian, norm {norm}",
-            f"{error:.1e}",
-            "at most 1e-3",
-            error <= 1e-3,
-        )
+    for what, error_of, most in (
+        ("H v, central differences", difference_error, 1e-6),
+        ("eigenvalue, whole Hessian", eigenvalue_error, 1e-3),
+    ):
+        for norm in NORMS:
+            error = error_of(norm)
+            said = f"{what}, norm {norm}"
+            yield Check(said, f"{error:.1e}", f"at most {most:.0e}", error <= most)
     for lr in (0.05, 0.07, 0.1):
         end = descend(lr)
         yield Check(

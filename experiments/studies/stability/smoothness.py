@@ -35,6 +35,7 @@ from analysis.phases import (
 )
 from analysis.stability_plots import draw_at_equal_loss
 from dipray.sweep import Grid
+from experiments.studies.arms import trials_of
 from experiments.studies.findings import Findings
 from experiments.studies.flags import StudyFlags
 from experiments.studies.stability.fits import EDGE_ARMS, LAZY, LRS
@@ -52,7 +53,7 @@ def _space(flags: StudyFlags) -> Grid:
 
 
 def _answer(found: Findings) -> None:
-    groups = {arm.name: trials for arm in ARMS if (trials := arm.trials(found.table))}
+    groups = trials_of(ARMS, found.table)
     frames = {name: phase_frame(found.sweep, trials) for name, trials in groups.items()}
     tables, verdicts = [], Verdicts(found)
     for name, frame in frames.items():

@@ -1,6 +1,6 @@
 """Reading the folders of many trials: in turn, or side by side where that is quicker."""
 
-import itertools
+import statistics
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +21,18 @@ def read_all(
     threads: how many help where files are at hand: one where it is Python that takes the time,
     since of such threads each only waits for the others.
     """
-    waiting = iter(list(names))
-    tried, started = list(itertools.islice(waiting, _TRIED)), time.perf_counter()
-    answers = {name: read(name) for name in tried}
-    is_far = time.perf_counter() - started > AT_HAND * len(tried)
-    rest, workers = list(waiting), _FAR if is_far else threads
-    if workers == 1 or not rest:
+    names = list(names)
+    tried, rest = names[:_TRIED], names[_TRIED:]
+    answers, seconds = {}, []
+    for name in tried:
+        started = time.perf_counter()
+        answers[name] = read(name)
+        seconds.append(time.perf_counter() - started)
+    if not rest:
+        return answers
+    is_far = statistics.median(seconds) > AT_HAND  # the first may have waited for something else
+    workers = _FAR if is_far else threads
+    if workers == 1:
         return answers | {name: read(name) for name in rest}
     with ThreadPoolExecutor(workers) as pool:
         return answers | dict(zip(rest, pool.map(read, rest), strict=True))

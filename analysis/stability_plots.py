@@ -88,12 +88,13 @@ def draw_at_equal_loss(
 ) -> Figure:
     """A row for each named frame of `phase_frame`, a panel a column: against the learning rate.
 
-    Hollow dots are before the edge, filled ones at it; bars are quartiles over fits.
+    Hollow dots are before the edge, filled ones at it; bars are quartiles over fits. Panels of a
+    column share their scale.
     """
     width, height = _PANEL
     size = (width * len(columns), height * len(frames))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(frames), len(columns), squeeze=False)
+    grid = figure.subplots(len(frames), len(columns), squeeze=False, sharey="col")
     for row, (name, frame) in zip(grid, frames.items(), strict=True):
         for axes, column in zip(row, columns, strict=True):
             for phase, colour, face in (

@@ -478,6 +478,18 @@ def test_the_page_shows_rates_and_jumps(tmp_path):
     assert jumps["tables"][0]["sentences"][0].startswith("Sharpness and smoothness follow")
 
 
+def test_the_page_judges_the_lazy_regime_by_the_null(tmp_path):
+    store = empty_sweep(tmp_path)
+    for problem in PICTURES:
+        for lr in LRS:
+            add_fit(store, lr, problem=problem, noise=0.001, linearised=True)
+    (part,) = stability_sections(load_sweep(tmp_path))
+    said = part["tables"][1]["sentences"]
+    assert said[0].startswith("The same picture at every rate, in the lazy regime: supported. tv")
+    assert said[1].startswith("The same picture at every rate")
+    assert len(said) == 2
+
+
 def test_a_sweep_without_a_probe_has_no_such_section(tmp_path):
     store = empty_sweep(tmp_path)
     add_fit(store, 1.0, probe_every=0)

@@ -15,6 +15,7 @@ from analysis.phases import (
     AT_EDGE,
     BEFORE,
     NOISE,
+    null_verdict,
     phase_frame,
     phase_slopes,
     slope_text,
@@ -85,12 +86,18 @@ def _rates_part(sweep: Sweep, name: str, members: Sequence[str]) -> dict[str, An
         frame = phase_frame(sweep, members)
         columns = [each for each in _SMOOTH if each in frame and frame[each].notna().any()]
         if columns:
-            tables.append(_slopes_table(phase_slopes(frame, columns), columns))
+            is_lazy = bool(sweep.trials.loc[list(members), "linearised"].all())
+            tables.append(_slopes_table(phase_slopes(frame, columns), columns, is_lazy=is_lazy))
         plots += [_equal_loss_plot(frame, column) for column in columns]
     return {"label": name, "tables": tables, "plots": plots}
 
 
-def _slopes_table(slopes: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+def _slopes_table(slopes: pd.DataFrame, columns: Sequence[str], *, is_lazy: bool) -> dict[str, Any]:
+    claim, judge = (
+        ("The same picture at every rate, in the lazy regime", null_verdict)
+        if is_lazy
+        else ("Smoother at a larger rate, by the edge", smoothness_verdict)
+    )
     rows = []
     for column in columns:
         own = {row["phase"]: row for row in slopes[slopes["column"] == column].to_dict("records")}
@@ -102,9 +109,9 @@ def _slopes_table(slopes: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any
         "rows": rows,
         "slopes": None,
         "sentences": [
-            f"Smoother at a larger rate, by the edge: {verdict}. {sentence}."
+            f"{claim}: {verdict}. {sentence}."
             for verdict, sentence in (
-                smoothness_verdict(slopes, column) for column in columns if column in _JUDGED
+                judge(slopes, column) for column in columns if column in _JUDGED
             )
         ],
     }

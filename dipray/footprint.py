@@ -18,6 +18,7 @@ _PICTURES = 40  # of the fit's size that are held at a time: bests, averages, me
 _SCRATCH = 1.25  # of what the backward pass keeps: gradients on their way, convolutions' buffers
 # of a probe: graphs of the gradient beside the loss's, and vectors of Lanczos' method
 _PROBED, _DIRECTIONS = 3.5, 20
+_TANGENT = 0.8  # of a linearised network's graphs: what goes through them backwards a second time
 _GIB = 2**30
 
 
@@ -50,7 +51,8 @@ def footprint(config: FitConfig, shape: tuple[int, int, int]) -> int:
         activations = int(0.6 * activations)
     picture = 4 * channels * height * width
     fits = 1 if config.sure_sigma is None else 2
-    of_net = fits * (_SCRATCH * activations + 4 * weights * (2 + _MOMENTS[config.optimizer]))
+    scratch = _SCRATCH + (_TANGENT if config.linearised else 0)
+    of_net = fits * (scratch * activations + 4 * weights * (2 + _MOMENTS[config.optimizer]))
     if config.probe_every:
         of_net += _PROBED * activations + 4 * weights * _DIRECTIONS
     around = picture * (_PICTURES + config.variance_window) + 2 * z.numel() * 4

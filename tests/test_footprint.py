@@ -46,6 +46,7 @@ def test_more_of_anything_needs_more():
     more = ({"features": 32}, {"variance_window": 200}, {"sure_sigma": 25.0}, {"probe_every": 100})
     for each in more:
         assert footprint(config.replace(**each), SHAPE) > least
+    assert footprint(config.replace(linearised=True), SHAPE) > 1.3 * least
     assert footprint(config, (3, 128, 128)) > 2 * least
     assert footprint(config.replace(optimizer="sgd"), SHAPE) < least
 

@@ -126,14 +126,13 @@ def _round(
         ) from error
     with contextlib.suppress(FolderError):  # which the next call makes up for
         scheduler.write_notes()
-    all_of_them = [results[i] for i in range(len(results))]
-    ended = {
-        name: (search.given[name], each.error)
-        for each in all_of_them
-        for name in [Path(each.path).name]
-    }
-    whole = all(each.error or (each.metrics or {}).get("done") for each in all_of_them)
-    return ended, dropped.trials if whole and not len(search) else set()
+    ended: dict[str, Ended] = {}
+    is_whole = not len(search)
+    for each in (results[i] for i in range(len(results))):
+        planned = search.given[Path(each.path).name]
+        ended[planned.trial] = (planned, each.error)
+        is_whole &= bool(each.error or (each.metrics or {}).get("done"))
+    return ended, dropped.trials if is_whole else set()
 
 
 def _scheduler(request: Request) -> Noting:
